@@ -1,0 +1,36 @@
+//! The mapping: which slot serves which client.
+//!
+//! ```text
+//! address ──► key ──────────► bucket ───────────► slot
+//!             digits (IPv4)   key mod buckets      table[bucket]
+//!             prefix (IPv6)
+//! ```
+//!
+//! This library is written once and used by everyone who needs the mapping: the kernel program
+//! beside it (`src/main.rs`), the supervisor, the command line, the tests and the benches. It has
+//! no dependency, allocates nothing and never panics.
+//!
+//! ```
+//! use sticky_ebpf::{Mapping, SlotCount};
+//!
+//! let mapping = Mapping::new(SlotCount::new(4)?);
+//! // 127.0.0.1 without its dots is 127001, and 127001 mod 4 is 1.
+//! assert_eq!(mapping.slot_of("127.0.0.1".parse()?), 1);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![expect(clippy::inline_always, reason = "the kernel program is to be one function, without calls")]
+
+pub mod counters;
+pub mod key;
+pub mod maps;
+pub mod prefix;
+mod slots;
+mod table;
+
+pub use key::Key;
+pub use prefix::Ipv6Prefix;
+pub use slots::{BUCKETS_PER_SLOT, MAX_BUCKETS, MAX_SLOTS, SlotCount, SlotCountError};
+pub use table::Mapping;

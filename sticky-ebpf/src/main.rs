@@ -1,0 +1,145 @@
+//! The `sk_reuseport` program: at a client's SYN it picks the listener of the client's slot.
+//!
+//! It never returns `SK_PASS` without a listener, since the kernel would then choose by a hash of
+//! its own: where it cannot select, it drops, and counts why.
+
+#![no_std]
+#![no_main]
+#![expect(unsafe_code, reason = "helpers, maps and link sections of the kernel's")]
+
+use aya_ebpf::{
+    Global,
+    bindings::{
+        bpf_hdr_start_off::BPF_HDR_START_NET,
+        sk_action::{SK_DROP, SK_PASS},
+    },
+    helpers::generated::bpf_skb_load_bytes_relative,
+    macros::{map, sk_reuseport},
+    maps::{Array, PerCpuArray, ReusePortSockArray},
+    programs::SkReuseportContext,
+};
+use aya_log_ebpf::info;
+use sticky_ebpf::{
+    Ipv6Prefix, Key, MAX_BUCKETS, MAX_SLOTS,
+    counters::{RunCounters, SlotCounters},
+};
+
+// The sizes are upper bounds: the supervisor makes the maps as large as the server needs.
+#[map]
+static BUCKETS: Array<u32> = Array::with_max_entries(MAX_BUCKETS as u32, 0);
+#[map]
+static LISTENERS: ReusePortSockArray = ReusePortSockArray::with_max_entries(MAX_SLOTS, 0);
+#[map]
+static RUNS: PerCpuArray<RunCounters> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+static SLOTS: PerCpuArray<SlotCounters> = PerCpuArray::with_max_entries(MAX_SLOTS, 0);
+
+#[unsafe(no_mangle)]
+static BUCKET_COUNT: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static IPV6_PREFIX: Global<u8> = Global::new(64);
+
+const ETH_P_IP: u32 = 0x0800_u16.to_be() as u32;
+const ETH_P_IPV6: u32 = 0x86dd_u16.to_be() as u32;
+const IPV4_SOURCE: u32 = 12;
+const IPV6_SOURCE: u32 = 8;
+const ENOENT: i64 = 2;
+
+/// Picks the listener for the packet that the kernel is looking a socket up for.
+#[sk_reuseport]
+pub(crate) fn sticky_steer(ctx: SkReuseportContext) -> u32 {
+    let Some(runs) = RUNS.get_ptr_mut(0) else {
+        return SK_DROP;
+    };
+    // SAFETY: a per-CPU entry, and nothing else runs on this CPU until the program returns.
+    let runs = unsafe { &mut *runs };
+    runs.runs += 1;
+
+    let key = match ctx.eth_protocol() {
+        ETH_P_IP => load::<4>(&ctx, IPV4_SOURCE).map(Key::from_ipv4),
+        ETH_P_IPV6 => load::<16>(&ctx, IPV6_SOURCE).map(ipv6_key),
+        protocol => {
+            runs.other_protocol += 1;
+            info!(&ctx, "dropped: protocol {:x}", protocol);
+            return SK_DROP;
+        }
+    };
+    let Some(key) = key else {
+        runs.unreadable += 1;
+        info!(&ctx, "dropped: source address not readable");
+        return SK_DROP;
+    };
+    let Some(&slot) = key.bucket(BUCKET_COUNT.load()).and_then(|bucket| BUCKETS.get(bucket)) else {
+        runs.no_bucket += 1;
+        info!(&ctx, "dropped: key {} has no bucket", key.number());
+        return SK_DROP;
+    };
+    select(&ctx, key, slot, runs)
+}
+
+#[inline(always)]
+fn select(ctx: &SkReuseportContext, key: Key, slot: u32, runs: &mut RunCounters) -> u32 {
+    let Some(counters) = SLOTS.get_ptr_mut(slot) else {
+        // The table names a slot that the server does not have.
+        runs.no_bucket += 1;
+        return SK_DROP;
+    };
+    // SAFETY: as for `RUNS`.
+    let counters = unsafe { &mut *counters };
+    match LISTENERS.select_reuseport(ctx, slot) {
+        Ok(()) => {
+            counters.selected += 1;
+            info!(ctx, "key {} -> slot {}", key.number(), slot);
+            SK_PASS
+        }
+        Err(error) if i64::from(error) == -ENOENT => {
+            counters.empty += 1;
+            info!(ctx, "dropped: key {} -> slot {}, which is empty", key.number(), slot);
+            SK_DROP
+        }
+        Err(error) => {
+            counters.refused += 1;
+            info!(ctx, "dropped: key {} -> slot {}, error {}", key.number(), slot, error);
+            SK_DROP
+        }
+    }
+}
+
+/// Reads from the packet, counted from its IP header.
+#[inline(always)]
+fn load<const N: usize>(ctx: &SkReuseportContext, offset: u32) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    // SAFETY: the helper writes exactly `N` bytes, or none and returns an error.
+    let result = unsafe {
+        bpf_skb_load_bytes_relative(
+            ctx.md.cast(),
+            offset,
+            bytes.as_mut_ptr().cast(),
+            N as u32,
+            BPF_HDR_START_NET,
+        )
+    };
+    (result == 0).then_some(bytes)
+}
+
+#[inline(always)]
+fn ipv6_key(bytes: [u8; 16]) -> Key {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+    let words = [
+        u32::from_be_bytes([a, b, c, d]),
+        u32::from_be_bytes([e, f, g, h]),
+        u32::from_be_bytes([i, j, k, l]),
+        u32::from_be_bytes([m, n, o, p]),
+    ];
+    Key::from_ipv6(words, Ipv6Prefix::new(IPV6_PREFIX.load()).unwrap_or_default())
+}
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// The kernel asks for a GPL-compatible licence before it lends its helpers.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,123 @@
+//! From a bucket to a slot.
+
+use core::net::IpAddr;
+
+use crate::{Ipv6Prefix, Key, MAX_BUCKETS, SlotCount};
+
+/// The mapping of one server: how many slots it has and which of them serves each bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    slots: SlotCount,
+    prefix: Ipv6Prefix,
+    // Slots are below 256; only the first `slots.buckets()` entries are used.
+    table: [u8; MAX_BUCKETS],
+}
+
+impl Mapping {
+    /// Every bucket at its home slot, `bucket mod slots`: the plain digit rule.
+    #[expect(clippy::cast_possible_truncation, reason = "a slot is below 256")]
+    pub fn new(slots: SlotCount) -> Self {
+        let mut table = [0; MAX_BUCKETS];
+        for (bucket, slot) in
+            table.iter_mut().zip(slots.iter().cycle()).take(slots.buckets() as usize)
+        {
+            *bucket = slot as u8;
+        }
+        Self { slots, prefix: Ipv6Prefix::default(), table }
+    }
+
+    /// The same with another length of the IPv6 prefix.
+    #[must_use]
+    pub fn with_ipv6_prefix(self, prefix: Ipv6Prefix) -> Self {
+        Self { prefix, ..self }
+    }
+
+    /// The same with `bucket` at another slot. Nothing changes where there is no such bucket or
+    /// slot.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "a slot is below 256")]
+    pub fn with_bucket_at(mut self, bucket: u32, slot: u32) -> Self {
+        if bucket < self.slots.buckets()
+            && slot < self.slots.get()
+            && let Some(entry) = self.table.get_mut(bucket as usize)
+        {
+            *entry = slot as u8;
+        }
+        self
+    }
+
+    /// The number of slots.
+    pub fn slots(&self) -> SlotCount {
+        self.slots
+    }
+
+    /// The length of the IPv6 prefix.
+    pub fn ipv6_prefix(&self) -> Ipv6Prefix {
+        self.prefix
+    }
+
+    /// The key of a client.
+    pub fn key_of(&self, client: IpAddr) -> Key {
+        Key::from_ip(client, self.prefix)
+    }
+
+    /// The slot that serves a client.
+    pub fn slot_of(&self, client: IpAddr) -> u32 {
+        let bucket = self.key_of(client).bucket(self.slots.buckets());
+        bucket.and_then(|bucket| self.slot_of_bucket(bucket)).unwrap_or(0)
+    }
+
+    /// The slot that serves a bucket; `None` when there is no such bucket.
+    pub fn slot_of_bucket(&self, bucket: u32) -> Option<u32> {
+        self.table().nth(bucket as usize)
+    }
+
+    /// The slot of every bucket, in the order of the buckets.
+    pub fn table(&self) -> impl Iterator<Item = u32> + '_ {
+        let used = self.table.get(..self.slots.buckets() as usize).unwrap_or(&[]);
+        used.iter().map(|&slot| u32::from(slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_table_adds_nothing_to_the_digit_rule(octets: [u8; 4], slots in 1u32..=256) {
+            let mapping = Mapping::new(SlotCount::new(slots).unwrap());
+            let digits = Key::from_ipv4(octets).number();
+            prop_assert_eq!(u64::from(mapping.slot_of(octets.into())), digits % u64::from(slots));
+        }
+
+        #[test]
+        fn every_client_has_a_slot(bits: u128, slots in 1u32..=256, length in 0u8..=128) {
+            let prefix = Ipv6Prefix::new(length).unwrap();
+            let mapping = Mapping::new(SlotCount::new(slots).unwrap()).with_ipv6_prefix(prefix);
+            let client = core::net::Ipv6Addr::from_bits(bits);
+            prop_assert!(mapping.slot_of(client.into()) < slots);
+        }
+    }
+
+    #[test]
+    fn a_bucket_can_be_moved() {
+        // Key 9, so bucket 9 of 48.
+        let client = "0.0.0.9".parse().unwrap();
+        let mapping = Mapping::new(SlotCount::new(3).unwrap());
+        assert_eq!(mapping.slot_of(client), 0);
+        assert_eq!(mapping.clone().with_bucket_at(9, 2).slot_of(client), 2);
+        assert_eq!(mapping.clone().with_bucket_at(9, 3), mapping);
+        assert_eq!(mapping.clone().with_bucket_at(48, 1), mapping);
+    }
+
+    #[test]
+    fn buckets_end_where_the_table_ends() {
+        let mapping = Mapping::new(SlotCount::new(3).unwrap());
+        assert_eq!(mapping.slot_of_bucket(47), Some(2));
+        assert_eq!(mapping.slot_of_bucket(48), None);
+        assert_eq!(mapping.table().count(), 48);
+    }
+}
