@@ -1,0 +1,59 @@
+//! The reference application: a small chat with rooms, on Socket.IO.
+//!
+//! It shows which worker serves whom, and knows nothing of the supervisor: it is built on
+//! [`worker`](crate::worker) and [`bus`](crate::bus) as anybody's application would be. What a
+//! client can say is in `chat.rs`, the routes are in `http.rs`.
+
+mod chat;
+mod error;
+mod http;
+mod payload;
+mod sessions;
+
+use socketioxide::SocketIo;
+
+pub use error::Error;
+pub use sessions::Sessions;
+
+use crate::bus::{Adapter, Bus};
+use crate::worker::Worker;
+
+/// As much as a client may send at once, in bytes, over either transport.
+const MAX_MESSAGE: usize = 1_000_000;
+
+/// As many packets may wait for a slow client; what comes on top is lost to it.
+const MAX_WAITING: usize = 1024;
+
+/// Serves the chat at the slot that the environment names, until the worker is told to end.
+///
+/// ```no_run
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), sticky_user::app::Error> {
+///     sticky_user::app::run().await
+/// }
+/// ```
+pub async fn run() -> Result<(), Error> {
+    let worker = Worker::from_env()?;
+    let bus = Bus::from_env().await?;
+    let sessions = Sessions::new(worker.draining());
+    let place = chat::Place::of(&worker);
+
+    let (layer, io) = SocketIo::builder()
+        .with_adapter::<Adapter<_>>(bus.adapter())
+        .max_payload(MAX_MESSAGE as u64)
+        .ws_max_message_size(MAX_MESSAGE)
+        .ws_max_frame_size(MAX_MESSAGE)
+        .max_buffer_size(MAX_WAITING)
+        .build_layer();
+    // Before the worker is ready: whoever connects finds the other workers.
+    io.ns("/", async move |socket: chat::Socket| {
+        Sessions::joined(&socket);
+        chat::welcome(&socket, place);
+    })
+    .await?;
+
+    let routes = http::routes(&worker).layer(layer);
+    tokio::spawn(sessions.clone().close_on_drain(io));
+    worker.serve(sessions.layer(routes)).await?;
+    Ok(())
+}

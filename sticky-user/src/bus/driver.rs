@@ -1,0 +1,42 @@
+//! The bus as the driver of socketioxide's adapter.
+
+use socketioxide_redis::drivers::{ChanItem, Driver, MessageStream};
+
+use super::{Bus, Error};
+
+impl Driver for Bus {
+    type Error = Error;
+
+    async fn publish(&self, channel: String, message: Vec<u8>) -> Result<(), Error> {
+        match self {
+            Self::Alone => Ok(()),
+            Self::Redis(driver) => Ok(driver.publish(channel, message).await?),
+        }
+    }
+
+    async fn subscribe(
+        &self,
+        channel: String,
+        size: usize,
+    ) -> Result<MessageStream<ChanItem>, Error> {
+        match self {
+            Self::Alone => Ok(MessageStream::new_empty()),
+            Self::Redis(driver) => Ok(driver.subscribe(channel, size).await?),
+        }
+    }
+
+    async fn unsubscribe(&self, channel: String) -> Result<(), Error> {
+        match self {
+            Self::Alone => Ok(()),
+            Self::Redis(driver) => Ok(driver.unsubscribe(channel).await?),
+        }
+    }
+
+    /// How many workers there are, this one included.
+    async fn num_serv(&self, channel: &str) -> Result<u16, Error> {
+        match self {
+            Self::Alone => Ok(1),
+            Self::Redis(driver) => Ok(driver.num_serv(channel).await?),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What can go wrong with the bus.
+
+use socketioxide_redis::drivers::redis::RedisError;
+
+use super::InvalidRedisUrl;
+
+/// Why the bus cannot be used. Holds no password: texts name the server without it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL of the server cannot be used.
+    #[error(transparent)]
+    Url(#[from] InvalidRedisUrl),
+    /// Nobody answers there.
+    #[error(
+        "cannot reach Redis at {url}: {reason}; check that the server runs there, and the host \
+         and port of the URL"
+    )]
+    Unreachable {
+        /// The server.
+        url: String,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// The URL has no password, and the server wants one.
+    #[error("Redis at {url} asks for a password: write it as in {example}", example = InvalidRedisUrl::EXAMPLE)]
+    PasswordMissing {
+        /// The server.
+        url: String,
+    },
+    /// The server knows no such user with such a password.
+    #[error(
+        "Redis at {url} refused the password: check user and password of the URL (there, special \
+         characters are written as %40 for @, %2F for /, %25 for %)"
+    )]
+    PasswordRefused {
+        /// The server.
+        url: String,
+    },
+    /// The user lacks a right.
+    #[error(
+        "Redis at {url} does not let this user do what the bus needs: {reason}; let it with \
+         `ACL SETUSER <user> +@connection +@pubsub +info &*`"
+    )]
+    Forbidden {
+        /// The server.
+        url: String,
+        /// What the server says.
+        reason: String,
+    },
+    /// The server cannot do what the bus needs.
+    #[error("Redis at {url} is version {version}: the bus needs 7.0 or later; upgrade the server")]
+    TooOld {
+        /// The server.
+        url: String,
+        /// Its version.
+        version: String,
+    },
+    /// The server answered with something else.
+    #[error("Redis at {url} cannot be used: {reason}; see the server's log")]
+    Unusable {
+        /// The server.
+        url: String,
+        /// What it answered.
+        reason: String,
+    },
+    /// A message could not be passed on, or a channel not be joined.
+    #[error("the bus (Redis) failed: {0}; if it does not come back, restart this worker")]
+    Driver(#[from] RedisError),
+}

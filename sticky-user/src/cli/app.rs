@@ -1,0 +1,20 @@
+//! `sticky app`: the reference application as a worker. Hidden: `sticky run` starts it.
+
+use super::log::LogArgs;
+use super::{Failure, block_on};
+use crate::app;
+
+/// Serve the reference application on the listener that a supervisor passed
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(super) struct Args {
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        self.log.init();
+        Ok(block_on(app::run())??)
+    }
+}

@@ -1,0 +1,92 @@
+//! What a person types and sees.
+
+#![allow(clippy::doc_markdown, reason = "the comments of options are help texts, without markup")]
+
+mod app;
+mod doctor;
+mod durations;
+mod launch;
+mod log;
+mod run;
+mod status;
+mod target;
+mod which;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// N worker processes behind one TCP port; the kernel brings every client to the same worker.
+#[derive(Debug, Parser)]
+#[command(name = "sticky", version, about, long_about = None, propagate_version = true)]
+#[command(after_help = "Every option has an environment variable, named in its help.\n\
+    Exit codes: 0 fine, 1 failed, 2 wrong usage.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Status(status::Args),
+    Which(which::Args),
+    Doctor(doctor::Args),
+    Launch(launch::Args),
+    App(app::Args),
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+enum Failure {
+    /// What was typed makes no sense: exit code 2.
+    Usage(Box<dyn Error>),
+    /// It could not be done: exit code 1.
+    Failed(Box<dyn Error>),
+}
+
+impl<E: Error + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Runs the command line and tells the exit code. Call it once, from `main`.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => args.run(),
+        Command::Status(args) => args.run(),
+        Command::Which(args) => args.run(),
+        Command::Doctor(args) => args.run(),
+        Command::Launch(args) => args.run(),
+        Command::App(args) => args.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Failed(error)) => {
+            report(&*error);
+            ExitCode::FAILURE
+        }
+        Err(Failure::Usage(error)) => {
+            report(&*error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The error, and below it what caused it.
+fn report(error: &dyn Error) {
+    eprintln!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
+}
+
+/// A runtime with one thread: neither supervisor nor worker has work for two.
+fn block_on<T>(future: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(future))
+}

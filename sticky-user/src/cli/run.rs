@@ -1,0 +1,151 @@
+//! `sticky run`: the supervisor.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sticky_ebpf::{Ipv6Prefix, MAX_SLOTS, Mapping, SlotCount};
+use tracing::info;
+
+use super::durations::duration;
+use super::log::LogArgs;
+use super::{Failure, block_on};
+use crate::bus::RedisUrl;
+use crate::steering::{ModeChoice, Plan};
+use crate::supervisor::backoff::Backoff;
+use crate::supervisor::status::Status;
+use crate::supervisor::{self, Settings};
+
+/// Serve one port with N workers
+///
+/// Opens the port, starts the workers, and keeps them running. SIGTERM or Ctrl-C ends it: no new
+/// connections, workers drain; a second one ends it at once.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The address to listen on; port 0 takes a free one, [::] serves IPv4 as well
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:3000", env = "STICKY_LISTEN")]
+    listen: SocketAddr,
+
+    /// The number of workers, 1 to 256 [default: one per processor]
+    #[arg(long, value_name = "N", env = "STICKY_WORKERS")]
+    workers: Option<SlotCount>,
+
+    /// How connections get to their workers: auto, ebpf, cbpf or fd-passing
+    #[arg(long, default_value = "auto", env = "STICKY_MODE")]
+    mode: ModeChoice,
+
+    /// Carry broadcasts between workers over this Redis server, 7.0 or later
+    ///
+    /// redis://[user:password@]host[:port][/database]. The command line is visible to every user
+    /// of the host: with a password, better use the variable.
+    #[arg(long, value_name = "URL", env = "STICKY_REDIS", hide_env_values = true)]
+    redis: Option<String>,
+
+    /// The control socket; its directory is made, and is for this supervisor alone
+    #[arg(long, value_name = "PATH", env = "STICKY_CONTROL")]
+    control: Option<PathBuf>,
+
+    /// How many leading bits of an IPv6 address tell one client from another, 0 to 128
+    #[arg(long, value_name = "BITS", default_value = "64", env = "STICKY_IPV6_PREFIX")]
+    ipv6_prefix: Ipv6Prefix,
+
+    /// How many connections may wait for each worker; the kernel allows net.core.somaxconn
+    #[arg(long, value_name = "CONNECTIONS", default_value = "4096", env = "STICKY_BACKLOG")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    backlog: u16,
+
+    /// How long a worker may take until it is ready
+    #[arg(long, value_name = "TIME", default_value = "30s", env = "STICKY_READY_TIMEOUT")]
+    #[arg(value_parser = duration)]
+    ready_timeout: Duration,
+
+    /// How long a worker may take to finish when it is told to end
+    #[arg(long, value_name = "TIME", default_value = "10s", env = "STICKY_DRAIN_TIMEOUT")]
+    #[arg(value_parser = duration)]
+    drain_timeout: Duration,
+
+    /// How long a slot waits when its worker dies; doubled with each death in a row
+    #[arg(long, value_name = "TIME", default_value = "100ms", env = "STICKY_RESTART_DELAY")]
+    #[arg(value_parser = duration)]
+    restart_delay: Duration,
+
+    /// The longest such wait; a worker that was ready for as long counts as well again
+    #[arg(long, value_name = "TIME", default_value = "10s", env = "STICKY_RESTART_DELAY_MAX")]
+    #[arg(value_parser = duration)]
+    restart_delay_max: Duration,
+
+    /// Log every decision: the client's key, and its slot
+    #[arg(long, env = "STICKY_LOG_STEERING")]
+    log_steering: bool,
+
+    #[command(flatten)]
+    log: LogArgs,
+
+    /// The worker's program and its arguments [default: the reference application, a chat]
+    ///
+    /// It gets its listener as LISTEN_FDS and says READY=1 to NOTIFY_SOCKET, as under systemd.
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        self.log.init();
+        let redis: Option<RedisUrl> = match &self.redis {
+            Some(url) => Some(url.parse().map_err(|error| Failure::Usage(Box::new(error)))?),
+            None => None,
+        };
+        let settings = self.settings();
+        block_on(async {
+            if let Some(redis) = &redis {
+                redis.check().await?;
+                info!("broadcasts cross workers over {redis}");
+            } else {
+                info!("no --redis: a broadcast stays within the worker that sends it");
+            }
+            supervisor::run(&settings, announce).await?;
+            Ok(())
+        })?
+    }
+
+    fn settings(self) -> Settings {
+        let workers = self.workers.unwrap_or_else(one_per_processor);
+        let mut environment = vec![("STICKY_LOG".to_string(), self.log.level().into())];
+        if let Some(url) = self.redis {
+            environment.push(("STICKY_REDIS".into(), url.into()));
+        }
+        Settings {
+            plan: Plan {
+                listen: self.listen,
+                mapping: Mapping::new(workers).with_ipv6_prefix(self.ipv6_prefix),
+                backlog: self.backlog,
+                log: self.log_steering,
+            },
+            mode: self.mode,
+            command: self.command,
+            environment,
+            control: self.control,
+            ready_timeout: self.ready_timeout,
+            drain_timeout: self.drain_timeout,
+            backoff: Backoff { first: self.restart_delay, most: self.restart_delay_max },
+        }
+    }
+}
+
+fn one_per_processor() -> SlotCount {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = u32::try_from(processors).unwrap_or(MAX_SLOTS).min(MAX_SLOTS);
+    SlotCount::new(workers).unwrap_or_default()
+}
+
+/// The one line on standard output: what scripts wait for.
+fn announce(status: &Status) {
+    let Status { listen, mode, workers, .. } = status;
+    let plural = if *workers == 1 { "worker" } else { "workers" };
+    let mut out = std::io::stdout().lock();
+    // Serving goes on when nobody reads this.
+    let _ = writeln!(out, "listening on {listen}, mode {mode}, {workers} {plural}");
+    let _ = out.flush();
+}

@@ -1,0 +1,78 @@
+//! `sticky status`: a line per slot.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use super::Failure;
+use super::target::Target;
+use crate::supervisor::status::{SlotStatus, Status};
+
+/// Show each slot of a running supervisor: state, worker, connections
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    target: Target,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let status = self.target.status()?;
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&status)?)?;
+        } else {
+            print(&mut out, &status)?;
+        }
+        Ok(())
+    }
+}
+
+fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
+    let Status { listen, mode, workers, pid, .. } = status;
+    let up = duration(status.uptime_seconds);
+    writeln!(out, "{listen}  mode {mode}, {workers} workers, supervisor {pid}, up {up}")?;
+    for refused in &status.refused {
+        writeln!(out, "not {}: {}", refused.mode, refused.why)?;
+    }
+    if let Some(counters) = &status.counters {
+        let dropped = counters.runs - counters.slots.iter().map(|slot| slot.selected).sum::<u64>();
+        writeln!(out, "connections: {} seen, {dropped} dropped", counters.runs)?;
+    }
+    writeln!(
+        out,
+        "\n{:>4}  {:<12}{:>8}{:>12}{:>10}{:>12}{:>8}",
+        "SLOT", "STATE", "PID", "UPTIME", "RESTARTS", "STEERED", "QUEUE"
+    )?;
+    for slot in &status.slots {
+        print_slot(out, slot)?;
+    }
+    Ok(())
+}
+
+fn print_slot(out: &mut impl Write, slot: &SlotStatus) -> io::Result<()> {
+    writeln!(
+        out,
+        "{:>4}  {:<12}{:>8}{:>12}{:>10}{:>12}{:>8}",
+        slot.slot,
+        slot.state,
+        or_dash(slot.pid),
+        or_dash(slot.uptime_seconds.map(duration)),
+        slot.restarts,
+        or_dash(slot.steered),
+        or_dash(slot.queue),
+    )
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".into(), |value| value.to_string())
+}
+
+/// In whole seconds, as a person reads it.
+fn duration(seconds: f64) -> String {
+    let whole = Duration::try_from_secs_f64(seconds.floor()).unwrap_or_default();
+    humantime::format_duration(whole).to_string()
+}

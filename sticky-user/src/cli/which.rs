@@ -1,0 +1,13 @@
+//! To come.
+
+use super::Failure;
+
+/// To come
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+impl Args {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        Ok(())
+    }
+}

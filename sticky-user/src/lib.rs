@@ -1,0 +1,26 @@
+//! N worker processes behind one TCP port; the kernel brings every client to the same worker.
+//!
+//! The way of a connection through the modules:
+//!
+//! ```text
+//! client SYN ─► steering ─► listener ─► worker ─► app ─► bus ─► other workers
+//! ```
+//!
+//! * [`steering`] puts the mapping of [`sticky_ebpf`] in force,
+//! * [`listener`] holds one listening socket per slot,
+//! * [`worker`] is a process's side: it accepts on its slot's listener,
+//! * [`app`] is the reference application, a chat on Socket.IO,
+//! * [`bus`] carries what workers tell each other,
+//! * [`supervisor`] opens the slots and keeps a worker at each,
+//! * [`cli`] is what a person types and sees.
+//!
+//! Applications need [`worker`] and [`bus`] only.
+
+pub mod app;
+pub mod bus;
+pub mod cli;
+pub mod listener;
+pub mod steering;
+pub mod supervisor;
+pub mod sys;
+pub mod worker;

@@ -1,0 +1,58 @@
+//! Who has a port: for the error message of the one who wants it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::SocketAddr;
+
+use procfs::net::{TcpNetEntry, TcpState};
+use procfs::process::{FDTarget, Process};
+
+/// Enough to find the culprit; 256 workers would fill a screen.
+const MOST_NAMED: usize = 4;
+
+/// " by NAME (pid 1, 2), user 0" as far as it can be told, otherwise empty.
+pub(super) fn describe(address: SocketAddr) -> String {
+    let listening = listening_on(address.port());
+    let Some(first) = listening.first() else {
+        return String::new();
+    };
+    let inodes: HashSet<u64> = listening.iter().map(|entry| entry.inode).collect();
+    let mut owners: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+    for (name, pid) in processes_with(&inodes) {
+        owners.entry(name).or_default().push(pid);
+    }
+    if owners.is_empty() {
+        return format!(" by a process of user {}", first.uid);
+    }
+    let owners: Vec<String> = owners.iter().map(|(name, pids)| named(name, pids)).collect();
+    format!(" by {} of user {}", owners.join(", "), first.uid)
+}
+
+fn named(name: &str, pids: &[i32]) -> String {
+    let shown: Vec<String> = pids.iter().take(MOST_NAMED).map(i32::to_string).collect();
+    let more = if pids.len() > MOST_NAMED { ", ..." } else { "" };
+    format!("{name} (pid {}{more})", shown.join(", "))
+}
+
+fn listening_on(port: u16) -> Vec<TcpNetEntry> {
+    let tables = [procfs::net::tcp(), procfs::net::tcp6()];
+    let entries = tables.into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.state == TcpState::Listen && entry.local_address.port() == port)
+        .collect()
+}
+
+/// Name and pid of the processes that hold one of these sockets, of those that we may look into.
+fn processes_with(inodes: &HashSet<u64>) -> Vec<(String, i32)> {
+    let processes = procfs::process::all_processes().into_iter().flatten().flatten();
+    processes
+        .filter(|process| holds(process, inodes))
+        .filter_map(|process| Some((process.stat().ok()?.comm, process.pid)))
+        .collect()
+}
+
+fn holds(process: &Process, inodes: &HashSet<u64>) -> bool {
+    let descriptors = process.fd().into_iter().flatten().flatten();
+    descriptors
+        .into_iter()
+        .any(|fd| matches!(fd.target, FDTarget::Socket(inode) if inodes.contains(&inode)))
+}

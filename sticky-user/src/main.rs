@@ -1,0 +1,7 @@
+//! The `sticky` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sticky_user::cli::main()
+}

@@ -1,0 +1,49 @@
+//! What a mode counts.
+
+use serde::{Deserialize, Serialize};
+use sticky_ebpf::counters::{RunCounters, SlotCounters};
+
+/// Decisions so far, in stages that add up:
+/// `runs = other_protocol + unreadable + no_bucket + sum over slots (selected + empty + refused)`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Connection attempts that were seen.
+    pub runs: u64,
+    /// Dropped: neither IPv4 nor IPv6.
+    pub other_protocol: u64,
+    /// Dropped: the client's address could not be read.
+    pub unreadable: u64,
+    /// Dropped: the mapping has no slot for the client.
+    pub no_bucket: u64,
+    /// What became of the others, slot by slot.
+    pub slots: Vec<SlotCounts>,
+}
+
+/// Decisions for one slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotCounts {
+    /// Brought to the slot.
+    pub selected: u64,
+    /// Dropped: the slot has no listener.
+    pub empty: u64,
+    /// Dropped: the slot's listener or socket did not take the connection.
+    pub refused: u64,
+}
+
+impl Counters {
+    pub(super) fn new(run: RunCounters, slots: impl Iterator<Item = SlotCounters>) -> Self {
+        Self {
+            runs: run.runs,
+            other_protocol: run.other_protocol,
+            unreadable: run.unreadable,
+            no_bucket: run.no_bucket,
+            slots: slots.map(SlotCounts::from).collect(),
+        }
+    }
+}
+
+impl From<SlotCounters> for SlotCounts {
+    fn from(SlotCounters { selected, empty, refused }: SlotCounters) -> Self {
+        Self { selected, empty, refused }
+    }
+}

@@ -1,0 +1,80 @@
+//! Why a mode cannot be used.
+
+use std::io;
+
+use super::cbpf::TooManyInstructions;
+use crate::listener;
+
+/// Why a mode cannot be used, or no longer does its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The object of the kernel program was not there when this binary was built.
+    #[error(
+        "this binary was built without the kernel program; \
+         run `cargo xtask build-ebpf`, build sticky again, or use another --mode"
+    )]
+    NotBuilt,
+    /// The kernel refused for want of a capability.
+    #[error(
+        "this process may not load programs into the kernel, which takes CAP_BPF; \
+         run it as root, grant it with `setcap cap_bpf+ep` on the binary, or use another --mode"
+    )]
+    NoCapBpf(#[source] aya::EbpfError),
+    /// The object could not be loaded.
+    #[error("cannot load the kernel program; `sticky doctor` tells what this kernel lacks")]
+    Load(#[source] aya::EbpfError),
+    /// The object is not the one that this binary was written for.
+    #[error("the embedded kernel program has no {0}; run `cargo xtask build-ebpf` and build again")]
+    Missing(&'static str),
+    /// The program was refused or could not be attached.
+    #[error("cannot {step}; `sticky doctor` tells what this kernel lacks")]
+    Program {
+        /// What was being done.
+        step: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: aya::programs::ProgramError,
+    },
+    /// A map of the program could not be read or written.
+    #[error("cannot {step}")]
+    Map {
+        /// What was being done.
+        step: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: aya::maps::MapError,
+    },
+    /// The program's log could not be opened.
+    #[error("cannot read the log of the kernel program; start without --log-steering")]
+    Log(#[source] aya_log::Error),
+    /// The table of buckets does not fit a classic BPF program.
+    #[error("the mapping does not fit a classic BPF program; use --mode ebpf")]
+    TooLarge(#[from] TooManyInstructions),
+    /// The port cannot be served.
+    #[error(transparent)]
+    Listener(#[from] listener::Error),
+    /// A system call failed.
+    #[error("cannot {step}")]
+    System {
+        /// What was being done.
+        step: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(super) fn program(step: &'static str) -> impl FnOnce(aya::programs::ProgramError) -> Self {
+        move |source| Self::Program { step, source }
+    }
+
+    pub(super) fn map(step: &'static str) -> impl FnOnce(aya::maps::MapError) -> Self {
+        move |source| Self::Map { step, source }
+    }
+
+    pub(super) fn system<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::System { step, source: source.into() }
+    }
+}

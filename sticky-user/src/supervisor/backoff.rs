@@ -1,0 +1,33 @@
+//! How long to wait before a worker is started again.
+
+use std::time::Duration;
+
+/// Doubles the delay with every failure in a row, up to a limit.
+///
+/// ```
+/// use std::time::Duration;
+/// use sticky_user::supervisor::backoff::Backoff;
+///
+/// let backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(10) };
+/// assert_eq!(backoff.delay(1), Duration::from_millis(100));
+/// assert_eq!(backoff.delay(4), Duration::from_millis(800));
+/// assert_eq!(backoff.delay(40), Duration::from_secs(10));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
+    /// The delay after one failure.
+    pub first: Duration,
+    /// No delay is longer; a worker that was ready for as long counts as well again.
+    pub most: Duration,
+}
+
+impl Backoff {
+    /// The delay after `failures` in a row, none after none.
+    pub fn delay(&self, failures: u32) -> Duration {
+        let Some(doublings) = failures.checked_sub(1) else {
+            return Duration::ZERO;
+        };
+        let factor = 2_u32.saturating_pow(doublings);
+        self.first.saturating_mul(factor).min(self.most)
+    }
+}

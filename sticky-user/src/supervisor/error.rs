@@ -1,0 +1,78 @@
+//! Why a supervisor ends.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::steering;
+
+/// Why a supervisor cannot start, or ended other than asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The mapping cannot be put in force.
+    #[error(transparent)]
+    Steering(#[from] steering::Error),
+    /// A worker ended before all were ready.
+    #[error(
+        "the worker of slot {slot} {how} before it was ready, so nothing is served; \
+         what it printed is above"
+    )]
+    WorkerEnded {
+        /// Its slot.
+        slot: u32,
+        /// How it ended.
+        how: String,
+    },
+    /// A worker did not say that it is ready.
+    #[error(
+        "the worker of slot {slot} was not ready within {}, so nothing is served; a worker says \
+         READY=1 to the socket that NOTIFY_SOCKET names (see sd_notify(3)); \
+         --ready-timeout gives it more time",
+        humantime::format_duration(*.within)
+    )]
+    WorkerNotReady {
+        /// Its slot.
+        slot: u32,
+        /// How long it had.
+        within: Duration,
+    },
+    /// A worker's process cannot be started at all.
+    #[error("cannot start the worker of slot {slot}")]
+    Spawn {
+        /// Its slot.
+        slot: u32,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The directory of the control socket is somebody else's, or open to others.
+    #[error(
+        "cannot use {} for the control socket: {why}; choose a directory for this supervisor \
+         alone with --control DIRECTORY/control.sock", .path.display()
+    )]
+    RunDir {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A second signal came while the workers drained.
+    #[error("ended at once by a second signal, before all workers had drained")]
+    CutShort,
+    /// A system call failed.
+    #[error("cannot {step}")]
+    System {
+        /// What was being done.
+        step: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(super) fn system(step: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { step, source }
+    }
+}

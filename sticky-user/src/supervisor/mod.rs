@@ -1,0 +1,53 @@
+//! Opens the slots and keeps a worker at each.
+//!
+//! A *slot* lives as long as the port is served; a *worker* is the process that serves it now.
+//! [`slot`] is the life of a slot as a pure state machine, [`fleet`] carries its wishes out.
+
+pub mod backoff;
+mod control;
+mod error;
+mod fleet;
+mod limits;
+mod notify;
+mod process;
+mod run_dir;
+mod settings;
+mod signals;
+pub mod slot;
+mod spawn;
+pub mod status;
+
+use tracing::info;
+
+pub use error::Error;
+pub use run_dir::default_control;
+pub use settings::Settings;
+
+use self::control::Control;
+use self::fleet::Fleet;
+use self::notify::NotifySocket;
+use self::run_dir::RunDir;
+use self::signals::Signals;
+use crate::steering::{self, Choice};
+
+/// Serves until SIGTERM or SIGINT. Call it in a single-threaded tokio runtime.
+///
+/// `announce` is called once, when every slot has a worker that is ready.
+pub async fn run(settings: &Settings, announce: impl FnOnce(&status::Status)) -> Result<(), Error> {
+    // Before anything that would have to be undone.
+    let signals = Signals::install().map_err(Error::system("handle signals"))?;
+    limits::raise_open_files();
+
+    let Choice { mode, refused } = steering::choose(settings.mode);
+    for refusal in &refused {
+        info!("mode {} is not possible here: {}", refusal.mode, refusal.error);
+    }
+    let steering = steering::install(mode, &settings.plan)?;
+    let run_dir = RunDir::create(settings.control.as_deref(), steering.address().port())?;
+    let notify = NotifySocket::bind(run_dir.notify())
+        .map_err(Error::system("open the socket on which workers say that they are ready"))?;
+    let control =
+        Control::bind(run_dir.control()).map_err(Error::system("open the control socket"))?;
+    let fleet = Fleet::new(settings, steering, &refused, notify, control, signals);
+    fleet.serve(announce).await
+}

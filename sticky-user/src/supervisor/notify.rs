@@ -1,0 +1,99 @@
+//! The receiving end of `NOTIFY_SOCKET`: what workers say of themselves.
+
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::path::{Path, PathBuf};
+
+use rustix::net::sockopt::set_socket_passcred;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
+use rustix::process::{Pid, getpgid};
+use tokio::io::Interest;
+use tokio::net::UnixDatagram;
+
+/// The longest message that is read; systemd has the same limit.
+const LONGEST: usize = 4096;
+
+/// A message of a worker.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Notification {
+    /// The worker: the leader of the process group that the message came from.
+    pub(super) worker: u32,
+    /// Whether it says that the worker is ready.
+    pub(super) ready: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct NotifySocket {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl NotifySocket {
+    pub(super) fn bind(path: &Path) -> io::Result<Self> {
+        let socket = UnixDatagram::bind(path)?;
+        set_socket_passcred(&socket, true)?;
+        Ok(Self { socket, path: path.to_path_buf() })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits for the next message that can be understood.
+    pub(super) async fn next(&self) -> io::Result<Notification> {
+        loop {
+            let received = self.socket.async_io(Interest::READABLE, || self.receive()).await?;
+            if let Some(notification) = received {
+                return Ok(notification);
+            }
+        }
+    }
+
+    fn receive(&self) -> io::Result<Option<Notification>> {
+        let mut text = [0; LONGEST];
+        let mut space =
+            [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+        let message =
+            recvmsg(&self.socket, &mut [IoSliceMut::new(&mut text)], &mut control, flags)?;
+        let mut sender = None;
+        for ancillary in control.drain() {
+            // Descriptors that came along are closed here, by being dropped.
+            if let RecvAncillaryMessage::ScmCredentials(credentials) = ancillary {
+                sender = Some(credentials.pid);
+            }
+        }
+        if message.flags.contains(ReturnFlags::TRUNC) {
+            return Ok(None);
+        }
+        let ready = says_ready(text.get(..message.bytes).unwrap_or_default());
+        Ok(sender.and_then(group_leader).map(|worker| Notification { worker, ready }))
+    }
+}
+
+/// A helper of the worker, such as `systemd-notify`, may speak for it.
+fn group_leader(sender: Pid) -> Option<u32> {
+    let leader = getpgid(Some(sender)).ok()?;
+    u32::try_from(leader.as_raw_nonzero().get()).ok()
+}
+
+/// Lines of `NAME=value`; unknown ones are ignored, as `sd_notify(3)` asks.
+fn says_ready(text: &[u8]) -> bool {
+    text.split(|&byte| byte == b'\n').any(|line| line == b"READY=1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines() {
+        assert!(says_ready(b"READY=1"));
+        assert!(says_ready(b"STATUS=up\nREADY=1\nX_OWN=1\n"));
+        for other in ["", "READY=0", "READY=10", "XREADY=1", "STATUS=READY=1", "\n\n", "ready=1"] {
+            assert!(!says_ready(other.as_bytes()), "{other:?}");
+        }
+        assert!(!says_ready(&[0xff, 0x00, b'=']));
+    }
+}

@@ -1,0 +1,29 @@
+//! What a supervisor is asked to do.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use crate::steering::{ModeChoice, Plan};
+
+/// What a supervisor is asked to do.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The port and the mapping.
+    pub plan: Plan,
+    /// How connections get to their slots.
+    pub mode: ModeChoice,
+    /// The worker's program and its arguments; empty for the reference application.
+    pub command: Vec<OsString>,
+    /// Variables for the worker's environment, beside those that every worker gets.
+    pub environment: Vec<(String, OsString)>,
+    /// The control socket; [`super::default_control`] where it is `None`.
+    pub control: Option<PathBuf>,
+    /// How long a worker may take until it says that it is ready.
+    pub ready_timeout: Duration,
+    /// How long a worker may take to end once it was told to.
+    pub drain_timeout: Duration,
+    /// How long a slot waits before its worker is started again.
+    pub backoff: Backoff,
+}

@@ -1,0 +1,60 @@
+//! What a supervisor tells of itself: the answer of `GET /status` on the control socket.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::steering::{Counters, Mode};
+
+/// A supervisor and its slots.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The address that clients connect to.
+    pub listen: SocketAddr,
+    /// How connections get to their slots.
+    pub mode: Mode,
+    /// Better modes that this host refused.
+    pub refused: Vec<Refused>,
+    /// The number of slots.
+    pub workers: u32,
+    /// How much of an IPv6 address is the key, in bits.
+    pub ipv6_prefix: u8,
+    /// The supervisor's process.
+    pub pid: u32,
+    /// How long it has run.
+    pub uptime_seconds: f64,
+    /// Each slot.
+    pub slots: Vec<SlotStatus>,
+    /// What was decided so far; `null` where the mode does not count.
+    pub counters: Option<Counters>,
+}
+
+/// A mode that the host refused.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Refused {
+    /// The mode.
+    pub mode: Mode,
+    /// Why.
+    pub why: String,
+}
+
+/// One slot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SlotStatus {
+    /// Its number.
+    pub slot: u32,
+    /// Where it stands; `ready` when it is served.
+    pub state: String,
+    /// Its worker's process, when it has one.
+    pub pid: Option<u32>,
+    /// How long that worker has run.
+    pub uptime_seconds: Option<f64>,
+    /// Workers started after the first.
+    pub restarts: u64,
+    /// Connections brought here; `null` where the mode does not count.
+    pub steered: Option<u64>,
+    /// Connections that wait for the worker; `null` where the mode cannot tell.
+    pub queue: Option<u32>,
+    /// How many may wait.
+    pub queue_limit: Option<u32>,
+}

@@ -1,0 +1,125 @@
+//! One connection per message over a Unix socket (`SCM_RIGHTS`).
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
+    sendmsg, socketpair,
+};
+
+/// A message needs a byte to carry a descriptor.
+const PAYLOAD: [u8; 1] = [0];
+
+/// The two ends of a slot's socket: non-blocking, close-on-exec, and keeping messages apart.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
+}
+
+/// Sends `connection`. `WouldBlock` when the socket is full.
+pub fn send(socket: impl AsFd, connection: BorrowedFd<'_>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let connections = [connection];
+    if !control.push(SendAncillaryMessage::ScmRights(&connections)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // A worker that has gone is an error here, not a SIGPIPE.
+    sendmsg(socket, &[IoSlice::new(&PAYLOAD)], &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Receives a connection, close-on-exec. `None` when the other end has closed; `WouldBlock` when
+/// none waits; `InvalidData` when a message does not carry exactly one descriptor.
+pub fn receive(socket: impl AsFd) -> io::Result<Option<OwnedFd>> {
+    let mut payload = PAYLOAD;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let message = recvmsg(
+        socket,
+        &mut [IoSliceMut::new(&mut payload)],
+        &mut control,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let mut received: Vec<OwnedFd> = control
+        .drain()
+        .filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    if message.flags.intersects(ReturnFlags::CTRUNC | ReturnFlags::TRUNC) {
+        return Err(invalid("a message with a connection was truncated"));
+    }
+    match (message.bytes, received.pop()) {
+        (0, None) => Ok(None),
+        (1, Some(connection)) if received.is_empty() => Ok(Some(connection)),
+        _ => Err(invalid("a message does not carry exactly one connection")),
+    }
+}
+
+fn invalid(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use rustix::io::{FdFlags, fcntl_getfd};
+
+    use super::*;
+
+    fn send_raw(socket: &OwnedFd, payload: &[u8], descriptors: &[BorrowedFd<'_>]) {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        assert!(control.push(SendAncillaryMessage::ScmRights(descriptors)));
+        sendmsg(socket, &[IoSlice::new(payload)], &mut control, SendFlags::empty()).unwrap();
+    }
+
+    #[test]
+    fn a_connection_arrives_whole() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.write_all(b"sent before").unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+
+        let (near, far) = pair().unwrap();
+        send(&near, accepted.as_fd()).unwrap();
+        drop(accepted);
+        let passed = receive(&far).unwrap().unwrap();
+        assert!(fcntl_getfd(&passed).unwrap().contains(FdFlags::CLOEXEC));
+        let mut text = [0; 11];
+        TcpStream::from(passed).read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"sent before");
+    }
+
+    #[test]
+    fn nothing_waits_then_the_end() {
+        let (near, far) = pair().unwrap();
+        assert_eq!(receive(&far).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(near);
+        assert!(receive(&far).unwrap().is_none());
+    }
+
+    #[test]
+    fn other_messages_are_errors_and_leak_nothing() {
+        let (near, far) = pair().unwrap();
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        send_raw(&near, &[0], &[read.as_fd(), read.as_fd(), read.as_fd()]);
+        send_raw(&near, &[0, 0], &[read.as_fd()]);
+        rustix::net::send(&near, &[0], SendFlags::empty()).unwrap();
+        drop(read);
+        for _ in 0..3 {
+            assert_eq!(receive(&far).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        }
+        // With the last reader gone a pipe breaks: no descriptor was kept.
+        let broken = rustix::io::write(&write, b"x").unwrap_err();
+        assert_eq!(broken, rustix::io::Errno::PIPE);
+    }
+}

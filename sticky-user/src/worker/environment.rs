@@ -1,0 +1,90 @@
+//! What a supervisor tells its worker.
+
+use std::env;
+use std::os::fd::OwnedFd;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::source::Passed;
+use super::{Draining, Error};
+use crate::sys::inherited;
+
+/// How long connections may take to end when nothing else is said.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One worker: its slot, and the listener that it inherited.
+#[derive(Debug)]
+pub struct Worker {
+    slot: u32,
+    slots: u32,
+    mode: String,
+    drain_timeout: Duration,
+    draining: Draining,
+    pub(super) passed: Passed,
+}
+
+impl Worker {
+    /// Takes what the supervisor passed: a descriptor named `listener` (or `connections`, in mode
+    /// `fd-passing`) and the variables `STICKY_SLOT`, `STICKY_WORKERS`, `STICKY_MODE` and
+    /// `STICKY_DRAIN_TIMEOUT` (such as `10s`).
+    ///
+    /// Under systemd's socket activation, where these variables are absent, it is slot 0 of 1.
+    pub fn from_env() -> Result<Self, Error> {
+        let passed = choose(inherited::take().map_err(Error::Descriptors)?)?;
+        Ok(Self {
+            slot: variable("STICKY_SLOT", "the number of a slot")?.unwrap_or(0),
+            slots: variable("STICKY_WORKERS", "the number of slots")?.unwrap_or(1),
+            mode: variable("STICKY_MODE", "the name of a mode")?.unwrap_or_default(),
+            drain_timeout: variable("STICKY_DRAIN_TIMEOUT", "a duration, such as 10s")?
+                .map_or(DRAIN_TIMEOUT, |timeout: humantime::Duration| timeout.into()),
+            draining: Draining::new(),
+            passed,
+        })
+    }
+
+    /// The slot that this worker serves, from 0.
+    pub fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// How many slots there are.
+    pub fn slots(&self) -> u32 {
+        self.slots
+    }
+
+    /// How connections get here, as the supervisor names it; empty without a supervisor.
+    pub fn mode(&self) -> &str {
+        &self.mode
+    }
+
+    /// How long connections may take to end once the worker drains.
+    pub fn drain_timeout(&self) -> Duration {
+        self.drain_timeout
+    }
+
+    /// Tells when the worker begins to drain: the moment to close sessions that would go on.
+    pub fn draining(&self) -> Draining {
+        self.draining.clone()
+    }
+}
+
+fn choose(mut passed: Vec<(String, OwnedFd)>) -> Result<Passed, Error> {
+    let position = |wanted: &str| passed.iter().position(|(name, _)| name == wanted);
+    if let Some(position) = position("connections") {
+        return Ok(Passed::Connections(passed.swap_remove(position).1));
+    }
+    // systemd names a socket after its unit: where there is only one, its name says nothing.
+    let position = position("listener").or_else(|| (passed.len() == 1).then_some(0));
+    let (_, listener) = passed.swap_remove(position.ok_or(Error::NoListener)?);
+    Ok(Passed::Listener(listener))
+}
+
+fn variable<T: FromStr>(name: &'static str, expected: &'static str) -> Result<Option<T>, Error> {
+    let Some(value) = env::var_os(name) else {
+        return Ok(None);
+    };
+    match value.to_str().map(str::parse) {
+        Some(Ok(parsed)) => Ok(Some(parsed)),
+        _ => Err(Error::Environment { name, value: value.to_string_lossy().into(), expected }),
+    }
+}

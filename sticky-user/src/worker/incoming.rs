@@ -1,0 +1,100 @@
+//! Where connections come from.
+
+use std::future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::serve::Listener;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
+
+use super::source::Source;
+use super::{Connection, Draining};
+
+/// Pause after a failure that hits every connection, such as no descriptor left.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The connections of a slot, as a source for [`axum::serve()`].
+///
+/// When the worker drains, it hands out what waits in the queue and then tells so.
+#[derive(Debug)]
+pub struct Incoming {
+    source: Source,
+    draining: Draining,
+    queue_empty: CancellationToken,
+    open: TaskTracker,
+}
+
+impl Incoming {
+    pub(super) fn new(
+        source: Source,
+        draining: Draining,
+        queue_empty: CancellationToken,
+        open: TaskTracker,
+    ) -> Self {
+        Self { source, draining, queue_empty, open }
+    }
+
+    async fn next(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        tokio::select! {
+            biased;
+            () = self.draining.begun() => {}
+            next = self.source.next() => {
+                if let Some(connection) = next? {
+                    return Ok(connection);
+                }
+                warn!("the supervisor has gone, and no new connection can come: draining");
+                self.draining.begin();
+            }
+        }
+        match self.source.next_waiting() {
+            Ok(Some(connection)) => Ok(connection),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Ok(None) | Err(_) => {
+                self.queue_empty.cancel();
+                future::pending().await
+            }
+        }
+    }
+}
+
+impl Listener for Incoming {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        loop {
+            match self.next().await {
+                Ok((stream, peer)) => {
+                    // Socket.IO packets are small and each is waited for. Serving goes on without.
+                    let _ = stream.set_nodelay(true);
+                    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                    return (Connection::new(stream, self.open.token()), peer);
+                }
+                Err(error) if concerns_one_client(&error) => {}
+                Err(error) => {
+                    error!("cannot accept connections: {error}; trying again in {PAUSE:?}");
+                    tokio::time::sleep(PAUSE).await; // real delay: no event tells it may work now
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.source.local_addr()
+    }
+}
+
+/// The client went away before we took its connection.
+fn concerns_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, NotConnected,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | NotConnected
+    )
+}

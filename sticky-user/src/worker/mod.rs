@@ -1,0 +1,30 @@
+//! The worker's side: an inherited listener, readiness, serving, draining.
+//!
+//! A worker knows its environment and its descriptors, nothing else: what this module does, a
+//! program in any language can do with systemd's `LISTEN_FDS` and `NOTIFY_SOCKET`.
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use sticky_user::worker::{self, Worker};
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), worker::Error> {
+//!     let worker = Worker::from_env()?;
+//!     let greeting = format!("slot {} of {}", worker.slot(), worker.slots());
+//!     worker.serve(Router::new().route("/", get(|| async { greeting }))).await
+//! }
+//! ```
+
+mod connection;
+mod drain;
+mod environment;
+mod error;
+mod incoming;
+mod serve;
+mod source;
+
+pub use connection::Connection;
+pub use drain::Draining;
+pub use environment::Worker;
+pub use error::Error;
+pub use incoming::Incoming;
