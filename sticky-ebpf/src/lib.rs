@@ -21,7 +21,10 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
-#![expect(clippy::inline_always, reason = "the kernel program is to be one function, without calls")]
+#![expect(
+    clippy::inline_always,
+    reason = "the kernel program is to be one function, without calls"
+)]
 
 pub mod counters;
 pub mod key;

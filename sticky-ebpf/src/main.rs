@@ -7,6 +7,8 @@
 #![no_main]
 #![expect(unsafe_code, reason = "helpers, maps and link sections of the kernel's")]
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{
     Global,
     bindings::{
@@ -56,8 +58,8 @@ pub(crate) fn sticky_steer(ctx: SkReuseportContext) -> u32 {
     runs.runs += 1;
 
     let key = match ctx.eth_protocol() {
-        ETH_P_IP => load::<4>(&ctx, IPV4_SOURCE).map(Key::from_ipv4),
-        ETH_P_IPV6 => load::<16>(&ctx, IPV6_SOURCE).map(ipv6_key),
+        ETH_P_IP => load(&ctx, IPV4_SOURCE).map(Key::from_ipv4),
+        ETH_P_IPV6 => load(&ctx, IPV6_SOURCE).map(ipv6_key),
         protocol => {
             runs.other_protocol += 1;
             info!(&ctx, "dropped: protocol {:x}", protocol);
@@ -105,32 +107,31 @@ fn select(ctx: &SkReuseportContext, key: Key, slot: u32, runs: &mut RunCounters)
     }
 }
 
-/// Reads from the packet, counted from its IP header.
+/// Reads a `T` from the packet, `offset` bytes behind the start of its IP header.
 #[inline(always)]
-fn load<const N: usize>(ctx: &SkReuseportContext, offset: u32) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    // SAFETY: the helper writes exactly `N` bytes, or none and returns an error.
-    let result = unsafe {
-        bpf_skb_load_bytes_relative(
-            ctx.md.cast(),
-            offset,
-            bytes.as_mut_ptr().cast(),
-            N as u32,
-            BPF_HDR_START_NET,
-        )
-    };
-    (result == 0).then_some(bytes)
+fn load<T: Bytes>(ctx: &SkReuseportContext, offset: u32) -> Option<T> {
+    // Not zeroed first: that would be a loop over the stack, which the verifier refuses to those
+    // who have CAP_BPF alone.
+    let mut bytes = MaybeUninit::<T>::uninit();
+    // SAFETY: the helper writes the whole of `bytes`, or returns an error; any bytes are a `T`.
+    unsafe {
+        let length = size_of::<T>() as u32;
+        let to = bytes.as_mut_ptr().cast();
+        let from = ctx.md.cast();
+        let result = bpf_skb_load_bytes_relative(from, offset, to, length, BPF_HDR_START_NET);
+        (result == 0).then(|| bytes.assume_init())
+    }
 }
 
+/// Types for which any bytes are a value.
+trait Bytes {}
+impl Bytes for [u8; 4] {}
+impl Bytes for [u32; 4] {}
+
 #[inline(always)]
-fn ipv6_key(bytes: [u8; 16]) -> Key {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
-    let words = [
-        u32::from_be_bytes([a, b, c, d]),
-        u32::from_be_bytes([e, f, g, h]),
-        u32::from_be_bytes([i, j, k, l]),
-        u32::from_be_bytes([m, n, o, p]),
-    ];
+fn ipv6_key(network_order: [u32; 4]) -> Key {
+    let [a, b, c, d] = network_order;
+    let words = [u32::from_be(a), u32::from_be(b), u32::from_be(c), u32::from_be(d)];
     Key::from_ipv6(words, Ipv6Prefix::new(IPV6_PREFIX.load()).unwrap_or_default())
 }
 

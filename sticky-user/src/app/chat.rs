@@ -11,7 +11,7 @@ use socketioxide::socket::Sid;
 use socketioxide::{BroadcastError, ParserError, TransportType};
 use tracing::{debug, warn};
 
-use super::payload::{Connection, Refusal, Room, Said, SaidBy, Say, Text, Welcome, Who};
+use super::payload::{self, Connection, Refusal, Said, SaidBy, Say, Welcome, Who};
 use crate::bus::Adapter;
 use crate::worker::Worker;
 
@@ -73,8 +73,8 @@ fn answer<T: Serialize>(ack: Ack, result: Result<T, Refusal>) {
     }
 }
 
-fn join(socket: &Socket, room: Parsed<Room>) -> Result<Vec<Name>, Refusal> {
-    let Room(room) = room?;
+fn join(socket: &Socket, room: Parsed<String>) -> Result<Vec<Name>, Refusal> {
+    let room = payload::room(room?)?;
     let rooms = socket.rooms();
     if rooms.len() >= MAX_ROOMS && !rooms.iter().any(|joined| *joined == room) {
         return Err(format!("nobody can be in more than {MAX_ROOMS} rooms").into());
@@ -83,14 +83,15 @@ fn join(socket: &Socket, room: Parsed<Room>) -> Result<Vec<Name>, Refusal> {
     Ok(socket.rooms())
 }
 
-fn leave(socket: &Socket, room: Parsed<Room>) -> Result<Vec<Name>, Refusal> {
-    let Room(room) = room?;
+fn leave(socket: &Socket, room: Parsed<String>) -> Result<Vec<Name>, Refusal> {
+    let room = payload::room(room?)?;
     socket.leave(room);
     Ok(socket.rooms())
 }
 
 async fn say(socket: &Socket, words: Parsed<Say>, slot: u32) -> Result<SaidBy, Refusal> {
-    let Say { room: Room(room), text: Text(text) } = words?;
+    let Say { room, text } = words?;
+    let (room, text) = (payload::room(room)?, payload::text(text)?);
     let said = Said { room: room.clone(), text, from: socket.id, slot };
     match socket.within(room.clone()).emit("said", &said).await {
         Ok(()) => Ok(SaidBy { slot }),
@@ -108,7 +109,8 @@ async fn say(socket: &Socket, words: Parsed<Say>, slot: u32) -> Result<SaidBy, R
 }
 
 async fn who(socket: &Socket, question: Parsed<Who>) -> Result<Vec<Sid>, Refusal> {
-    let Who { room: Room(room) } = question?;
+    let Who { room } = question?;
+    let room = payload::room(room)?;
     match socket.within(room).fetch_sockets().await {
         Ok(members) => Ok(members.into_iter().map(|member| member.data().id).collect()),
         Err(error) => {

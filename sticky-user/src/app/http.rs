@@ -57,7 +57,7 @@ pub(super) fn routes(worker: &Worker) -> Router {
 
 async fn page() -> impl IntoResponse {
     // Nothing from elsewhere, and no script within the text of the page.
-    let policy = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+    let policy = "default-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
     (
         [(CONTENT_SECURITY_POLICY, policy)],
         file("text/html; charset=utf-8", include_str!("page.html")),

@@ -26,7 +26,7 @@ use crate::worker::Draining;
 
 /// How long a client that has opened a session may take to join: it does so at once, so this is
 /// for the way there and back.
-const JOIN_LIMIT: Duration = Duration::from_secs(2);
+const JOIN_LIMIT: Duration = Duration::from_secs(1);
 
 /// The Socket.IO sessions of a worker, closed in order when it drains: no new one is opened, those
 /// being opened are awaited, then all are closed at the transport, after which clients reconnect.

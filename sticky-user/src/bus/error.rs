@@ -57,7 +57,7 @@ pub enum Error {
         version: String,
     },
     /// The server answered with something else.
-    #[error("Redis at {url} cannot be used: {reason}; see the server's log")]
+    #[error("Redis at {url} cannot be used: {reason}; check the URL, and see the server's log")]
     Unusable {
         /// The server.
         url: String,

@@ -13,6 +13,8 @@ mod target;
 mod which;
 
 use std::error::Error;
+use std::io;
+use std::iter;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -64,6 +66,8 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output, such as `head`, has seen enough.
+        Err(Failure::Failed(error)) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(Failure::Failed(error)) => {
             report(&*error);
             ExitCode::FAILURE
@@ -76,17 +80,25 @@ pub fn main() -> ExitCode {
 }
 
 /// The error, and below it what caused it.
-fn report(error: &dyn Error) {
+fn report(error: &(dyn Error + 'static)) {
     eprintln!("error: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  because: {error}");
-        cause = error.source();
+    for cause in chain(error).skip(1) {
+        eprintln!("  because: {cause}");
     }
 }
 
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    let io_error = error.downcast_ref::<io::Error>();
+    io_error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// An error, and what caused it.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| error.source())
+}
+
 /// A runtime with one thread: neither supervisor nor worker has work for two.
-fn block_on<T>(future: impl Future<Output = T>) -> std::io::Result<T> {
+fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(future))
 }

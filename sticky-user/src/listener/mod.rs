@@ -1,5 +1,6 @@
 //! The listeners of the slots: opened once, kept for as long as the port is served.
 
+mod door;
 mod error;
 mod holder;
 mod queue;
@@ -7,23 +8,22 @@ mod queue;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
+use self::door::Door;
 pub use error::Error;
 pub use queue::Queue;
 
-/// One classic BPF instruction, "return 0": of every packet nothing is kept.
-const DROP_ALL: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];
-
 /// Listening sockets on one address, in the order of the slots.
 ///
-/// They are opened with a closed door: a filter drops every SYN, which the client's TCP repeats a
-/// second later, until [`Listeners::open_door`] says that whatever picks the slot is in place.
+/// They are opened with a closed door: the kernel drops every SYN, which the client's TCP repeats
+/// a second later, until [`Listeners::open_door`] says that whatever picks the slot is in place.
 #[derive(Debug)]
 pub struct Listeners {
     sockets: Vec<Socket>,
     address: SocketAddr,
     backlog: i32,
+    door: Door,
 }
 
 impl Listeners {
@@ -39,6 +39,8 @@ impl Listeners {
         // exclusively first, may not.
         first.set_reuse_port(true).map_err(Error::step("share the port between the slots"))?;
 
+        let closed = Error::step("keep the door closed");
+        let door = Door::close_first(&first).map_err(&closed)?;
         let mut sockets = vec![first];
         for _ in 1..count {
             let next =
@@ -46,16 +48,16 @@ impl Listeners {
             sockets.push(next);
         }
         for socket in &sockets {
-            socket.attach_filter(&DROP_ALL).map_err(Error::step("keep the door closed"))?;
+            door.close(socket).map_err(&closed)?;
             socket.listen(backlog).map_err(|error| Error::bind(address, error))?;
         }
-        Ok(Self { sockets, address, backlog })
+        Ok(Self { sockets, address, backlog, door })
     }
 
     /// Lets connections in.
     pub fn open_door(&self) -> Result<(), Error> {
         for socket in &self.sockets {
-            socket.detach_filter().map_err(Error::step("open the door"))?;
+            self.door.open(socket).map_err(Error::step("open the door"))?;
         }
         Ok(())
     }
@@ -63,7 +65,7 @@ impl Listeners {
     /// Lets no further connection in; those that wait in the queues stay.
     pub fn close_door(&self) -> Result<(), Error> {
         for socket in &self.sockets {
-            socket.attach_filter(&DROP_ALL).map_err(Error::step("close the door"))?;
+            self.door.close(socket).map_err(Error::step("close the door"))?;
         }
         Ok(())
     }

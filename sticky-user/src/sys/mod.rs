@@ -4,3 +4,4 @@ pub mod fd_passing;
 pub mod inherited;
 pub mod readiness;
 pub mod tcp_info;
+pub mod tcp_md5;

@@ -134,11 +134,10 @@ fn take<M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
 }
 
 fn load_error(error: EbpfError) -> Error {
-    let refused =
-        std::iter::successors(Some(&error as &(dyn std::error::Error + 'static)), |error| {
-            error.source()
-        })
+    let first: &(dyn std::error::Error + 'static) = &error;
+    // The verifier's refusal is EACCES, which is no question of rights.
+    let no_right = std::iter::successors(Some(first), |&error| error.source())
         .filter_map(|error| error.downcast_ref::<io::Error>())
-        .any(|error| error.kind() == io::ErrorKind::PermissionDenied);
-    if refused { Error::NoCapBpf(error) } else { Error::Load(error) }
+        .any(|error| error.raw_os_error() == Some(libc::EPERM));
+    if no_right { Error::NoCapBpf(error) } else { Error::Load(error) }
 }

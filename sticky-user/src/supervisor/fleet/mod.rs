@@ -3,7 +3,6 @@
 mod events;
 mod report;
 
-use std::os::unix::process::ExitStatusExt;
 use std::time::Instant;
 
 use rustix::process::Signal;

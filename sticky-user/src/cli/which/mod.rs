@@ -1,0 +1,133 @@
+//! `sticky which`: the slot of a client, and how many clients spread.
+
+mod spread;
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{AddrParseError, IpAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sticky_ebpf::{Ipv6Prefix, Mapping, SlotCount, SlotCountError};
+
+use self::spread::Spread;
+use super::Failure;
+use super::target::Target;
+
+/// Tell which slot serves a client, or how many clients would spread over the slots
+///
+/// Asks the running supervisor how many slots there are; with --workers none needs to run.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Addresses of clients, IPv4 or IPv6
+    #[arg(value_name = "IP", required_unless_present = "file")]
+    clients: Vec<IpAddr>,
+
+    /// Read addresses from a file (- for standard input) and print how they spread
+    ///
+    /// One on each line; what follows it on the line does not count, so that an access log will
+    /// do. Empty lines and lines that begin with # are passed over.
+    #[arg(long, value_name = "FILE", conflicts_with = "clients")]
+    file: Option<PathBuf>,
+
+    /// For so many workers, whatever runs
+    #[arg(long, value_name = "N", env = "STICKY_WORKERS")]
+    workers: Option<SlotCount>,
+
+    /// With --workers: how many leading bits of an IPv6 address count, 0 to 128
+    #[arg(long, value_name = "BITS", default_value = "64", env = "STICKY_IPV6_PREFIX")]
+    ipv6_prefix: Ipv6Prefix,
+
+    #[command(flatten)]
+    target: Target,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// One client and its slot.
+#[derive(Debug, Serialize)]
+struct Answer {
+    ip: IpAddr,
+    key: u64,
+    slot: u32,
+}
+
+/// The addresses cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum WhichError {
+    #[error("cannot read addresses from {file}; name a file, or - for standard input")]
+    Read { file: String, source: io::Error },
+    #[error("{file}, line {line}: {text:?} is no IP address; put one at the start of each line")]
+    NoAddress { file: String, line: usize, text: String, source: AddrParseError },
+    #[error(
+        "the supervisor tells of {workers} workers and a prefix of {bits} bits; is it of another version?"
+    )]
+    Answer { workers: u32, bits: u8, source: Option<SlotCountError> },
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let mapping = self.mapping()?;
+        let mut out = io::stdout().lock();
+        if let Some(file) = &self.file {
+            let spread = spread_of(&mapping, file)?;
+            if self.json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&spread)?)?;
+            } else {
+                spread.print(&mut out)?;
+            }
+            return Ok(());
+        }
+        let answers: Vec<Answer> = self
+            .clients
+            .iter()
+            .map(|&ip| Answer { ip, key: mapping.key_of(ip).number(), slot: mapping.slot_of(ip) })
+            .collect();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&answers)?)?;
+        } else {
+            for Answer { ip, slot, .. } in &answers {
+                writeln!(out, "{ip} slot {slot}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn mapping(&self) -> Result<Mapping, Failure> {
+        if let Some(workers) = self.workers {
+            return Ok(Mapping::new(workers).with_ipv6_prefix(self.ipv6_prefix));
+        }
+        let status = self.target.status()?;
+        let (workers, bits) = (status.workers, status.ipv6_prefix);
+        let wrong = |source| WhichError::Answer { workers, bits, source };
+        let slots = SlotCount::new(workers).map_err(|error| wrong(Some(error)))?;
+        let prefix = Ipv6Prefix::new(bits).ok_or_else(|| wrong(None))?;
+        Ok(Mapping::new(slots).with_ipv6_prefix(prefix))
+    }
+}
+
+fn spread_of(mapping: &Mapping, path: &Path) -> Result<Spread, WhichError> {
+    let file = path.display().to_string();
+    let failed = |source| WhichError::Read { file: file.clone(), source };
+    let input: Box<dyn BufRead> = if path.as_os_str() == "-" {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(File::open(path).map_err(failed)?))
+    };
+    let clients = (1..).zip(input.lines()).filter_map(|(line, text)| match text {
+        Ok(text) => {
+            let text = text.split_whitespace().next().filter(|text| !text.starts_with('#'))?;
+            let file = file.clone();
+            Some(text.parse().map_err(|source| WhichError::NoAddress {
+                file,
+                line,
+                text: text.into(),
+                source,
+            }))
+        }
+        Err(error) => Some(Err(failed(error))),
+    });
+    Spread::count(mapping, clients)
+}

@@ -1,0 +1,116 @@
+//! How clients spread over the slots.
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use serde::Serialize;
+use sticky_ebpf::Mapping;
+
+/// The longest bar, in characters.
+const BAR: u64 = 40;
+
+/// How many clients each slot would serve.
+#[derive(Debug, Serialize)]
+pub(super) struct Spread {
+    workers: u32,
+    /// Lines read.
+    addresses: u64,
+    /// Different addresses among them.
+    distinct: usize,
+    /// Addresses at each slot.
+    slots: Vec<u64>,
+    /// Slots with none.
+    idle: usize,
+    /// The busiest slot, in multiples of an even share: 1 is perfect, the number of workers is
+    /// everything at one.
+    busiest: f64,
+}
+
+impl Spread {
+    /// Counts the slots of `clients`.
+    pub(super) fn count<E>(
+        mapping: &Mapping,
+        clients: impl Iterator<Item = Result<IpAddr, E>>,
+    ) -> Result<Self, E> {
+        let workers = mapping.slots().get();
+        let mut slots = vec![0_u64; workers as usize];
+        let mut seen = HashSet::new();
+        for client in clients {
+            let client = client?;
+            seen.insert(client.to_canonical());
+            if let Some(count) = slots.get_mut(mapping.slot_of(client) as usize) {
+                *count += 1;
+            }
+        }
+        let addresses = slots.iter().sum();
+        let busiest = slots.iter().copied().max().unwrap_or(0);
+        Ok(Self {
+            workers,
+            addresses,
+            distinct: seen.len(),
+            idle: slots.iter().filter(|&&count| count == 0).count(),
+            busiest: ratio(busiest * u64::from(workers), addresses),
+            slots,
+        })
+    }
+
+    pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let Self { workers, addresses, distinct, busiest, idle, .. } = self;
+        writeln!(out, "{addresses} addresses ({distinct} different) on {workers} slots\n")?;
+        writeln!(out, "SLOT  ADDRESSES   SHARE")?;
+        let most = self.slots.iter().copied().max().unwrap_or(0).max(1);
+        for (slot, &count) in self.slots.iter().enumerate() {
+            let share = 100.0 * ratio(count, *addresses);
+            let bar = (0..count * BAR / most).map(|_| '#').collect::<String>();
+            writeln!(out, "{slot:>4}  {count:>9}  {share:>5.1}%  {bar}")?;
+        }
+        writeln!(
+            out,
+            "\nThe busiest slot has {busiest:.2} times an even share; \
+             {idle} of {workers} slots have none."
+        )
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers of clients, rounded for people")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use sticky_ebpf::SlotCount;
+
+    use super::*;
+
+    fn spread(slots: u32, clients: &[&str]) -> Spread {
+        let mapping = Mapping::new(SlotCount::new(slots).unwrap());
+        let clients = clients.iter().map(|client| Ok::<_, Infallible>(client.parse().unwrap()));
+        Spread::count(&mapping, clients).unwrap()
+    }
+
+    #[test]
+    fn all_at_one_slot() {
+        let spread = spread(10, &["10.0.0.10", "10.0.1.10", "10.9.0.10", "10.0.0.10"]);
+        assert_eq!((spread.addresses, spread.distinct, spread.idle), (4, 3, 9));
+        assert_eq!(spread.slots[0], 4);
+        assert!((spread.busiest - 10.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn even() {
+        let spread = spread(2, &["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.3", "10.0.0.4"]);
+        assert_eq!(spread.slots, [2, 2]);
+        assert!((spread.busiest - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn nobody() {
+        let spread = spread(3, &[]);
+        assert_eq!((spread.addresses, spread.idle), (0, 3));
+        assert!(spread.busiest.abs() < 1e-9);
+    }
+}
