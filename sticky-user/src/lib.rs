@@ -24,3 +24,8 @@ pub mod steering;
 pub mod supervisor;
 pub mod sys;
 pub mod worker;
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

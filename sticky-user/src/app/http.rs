@@ -89,3 +89,25 @@ async fn healthz(State(serving): State<Serving>) -> (StatusCode, &'static str) {
     }
     (StatusCode::OK, "ok")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoami_answers_to_the_letter() {
+        let peer = SocketAddr::from(([127, 1, 2, 3], 5));
+        let answer = WhoAmI { slot: 0, pid: 123, peer, mode: "ebpf" };
+        assert_eq!(
+            serde_json::to_string(&answer).unwrap(),
+            r#"{"slot":0,"pid":123,"peer":"127.1.2.3:5","mode":"ebpf"}"#
+        );
+    }
+
+    #[test]
+    fn a_missing_client_library_says_what_to_do() {
+        let (status, text) = client(None).err().unwrap();
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert!(text.contains("cargo xtask setup client"), "{text}");
+    }
+}

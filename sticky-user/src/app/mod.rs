@@ -8,12 +8,11 @@ mod chat;
 mod error;
 mod http;
 mod payload;
-mod sessions;
+pub mod sessions;
 
 use socketioxide::SocketIo;
 
 pub use error::Error;
-pub use sessions::Sessions;
 
 use crate::bus::{Adapter, Bus};
 use crate::worker::Worker;
@@ -35,7 +34,6 @@ const MAX_WAITING: usize = 1024;
 pub async fn run() -> Result<(), Error> {
     let worker = Worker::from_env()?;
     let bus = Bus::from_env().await?;
-    let sessions = Sessions::new(worker.draining());
     let place = chat::Place::of(&worker);
 
     let (layer, io) = SocketIo::builder()
@@ -45,15 +43,14 @@ pub async fn run() -> Result<(), Error> {
         .ws_max_frame_size(MAX_MESSAGE)
         .max_buffer_size(MAX_WAITING)
         .build_layer();
-    // Before the worker is ready: whoever connects finds the other workers.
+    // Awaited, so that a worker that is ready hears the others.
     io.ns("/", async move |socket: chat::Socket| {
-        Sessions::joined(&socket);
+        sessions::joined(&socket);
         chat::welcome(&socket, place);
     })
     .await?;
 
     let routes = http::routes(&worker).layer(layer);
-    tokio::spawn(sessions.clone().close_on_drain(io));
-    worker.serve(sessions.layer(routes)).await?;
-    Ok(())
+    let routes = sessions::close_on_drain(&worker, io, routes);
+    Ok(worker.serve(routes).await?)
 }

@@ -122,7 +122,7 @@ function welcomed({ slot, pid, id }) {
     event(`connected again: slot ${slot}, process ${pid}${same ? '' : ` (was slot ${serving.slot}, process ${serving.pid})`}`);
   }
   serving = { slot, pid };
-  state('connected', true);
+  state(`connected to slot ${slot}`, true);
   socket.io.engine.once('upgrade', (transport) => { at('transport').textContent = transport.name; });
   attempt(describe());
   // The worker knows nothing of a session that it had not: rooms are joined anew.

@@ -1,16 +1,30 @@
-//! The end of sessions, when a worker drains: none is left out, and every client comes back.
+//! The end of Socket.IO sessions when a worker drains: no client is left behind, and each comes
+//! back by itself.
 //!
-//! [`SocketIo::close`] alone would leave two kinds of clients behind. It knows only those that
-//! have joined a namespace: one that is just about to is told "Invalid namespace", which the
-//! official client takes for final. And a session that has not joined keeps its long-polling
-//! request open.
+//! `io.close()` alone leaves clients behind. It knows those that have joined a namespace; one that
+//! was just about to is told "Invalid namespace", which the official client takes for final.
+//!
+//! ```no_run
+//! # use axum::Router;
+//! # use socketioxide::SocketIo;
+//! # use socketioxide::extract::SocketRef;
+//! use sticky_user::app::sessions;
+//! # use sticky_user::worker::{Error, Worker};
+//!
+//! # async fn example(worker: Worker) -> Result<(), Error> {
+//! let (layer, io) = SocketIo::new_layer();
+//! io.ns("/", async |socket: SocketRef| sessions::joined(&socket));
+//! let routes = sessions::close_on_drain(&worker, io, Router::new().layer(layer));
+//! worker.serve(routes).await
+//! # }
+//! ```
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use socketioxide::SocketIo;
@@ -22,76 +36,96 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::debug;
 
-use crate::worker::Draining;
+use crate::worker::{Draining, Worker};
 
-/// How long a client that has opened a session may take to join: it does so at once, so this is
+/// How long a client that has opened a WebSocket may take to join. It does so at once, so this is
 /// for the way there and back.
 const JOIN_LIMIT: Duration = Duration::from_secs(1);
 
-/// The Socket.IO sessions of a worker, closed in order when it drains: no new one is opened, those
-/// being opened are awaited, then all are closed at the transport, after which clients reconnect.
-#[derive(Clone, Debug)]
-pub struct Sessions {
+#[derive(Clone)]
+struct Sessions {
+    path: Arc<str>,
     draining: Draining,
     joining: TaskTracker,
     closed: CancellationToken,
 }
 
-/// Travels with the request that opens a session, until the client has joined or is gone.
+/// Travels with the request that opens a WebSocket, until the client has joined or is gone.
 #[derive(Clone)]
 struct Joining(Arc<Mutex<Option<TaskTrackerToken>>>);
 
+/// Closes the sessions of `io` when the worker drains. `routes` have the layer of `io` already,
+/// and every connect handler begins with [`joined`].
+///
+/// From then on no session is opened, clients that have just opened one may still join, then all
+/// are closed: a waiting long-polling request is answered and a WebSocket ended as the protocol
+/// has it, after which the official client connects anew.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
+pub fn close_on_drain<A: Adapter>(worker: &Worker, io: SocketIo<A>, routes: Router) -> Router {
+    let sessions = Sessions {
+        path: (*io.config().engine_config.req_path).into(),
+        draining: worker.draining(),
+        joining: TaskTracker::new(),
+        closed: CancellationToken::new(),
+    };
+    tokio::spawn(sessions.clone().close(io));
+    routes.layer(from_fn_with_state(sessions, door))
+}
+
+/// Says that a client has joined: what a connect handler does first.
+pub fn joined<A: Adapter>(socket: &SocketRef<A>) {
+    if let Some(Joining(token)) = socket.req_parts().extensions.get() {
+        token.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 impl Sessions {
-    /// For the worker that tells `draining`.
-    pub fn new(draining: Draining) -> Self {
-        Self { draining, joining: TaskTracker::new(), closed: CancellationToken::new() }
-    }
-
-    /// Puts the sessions' door before `router`, which has the Socket.IO layer already.
-    pub fn layer(self, router: Router) -> Router {
-        router.layer(from_fn_with_state(self, door))
-    }
-
-    /// To be said first of all in the connect handler.
-    pub fn joined<A: Adapter>(socket: &SocketRef<A>) {
-        if let Some(Joining(token)) = socket.req_parts().extensions.get() {
-            token.lock().unwrap_or_else(PoisonError::into_inner).take();
-        }
-    }
-
-    /// Waits until the worker drains, then closes all sessions.
-    pub async fn close_on_drain<A: Adapter>(self, io: SocketIo<A>) {
+    async fn close<A: Adapter>(self, io: SocketIo<A>) {
         self.draining.begun().await;
         self.joining.close();
         if timeout(JOIN_LIMIT, self.joining.wait()).await.is_err() {
-            debug!("{} sessions were opened and never joined", self.joining.len());
+            debug!("{} sessions were opened and not joined", self.joining.len());
         }
-        // Whoever joins even later is connected and closed again, rather than turned away.
-        let late = io.clone();
-        if let Err(error) = io.dyn_ns("/", async move || late.close().await) {
-            debug!("clients that join now are turned away: {error}");
+        // Whoever joins even later is let in and closed again, rather than turned away for ever.
+        for late in ["/", "/{*name}"] {
+            let again = io.clone();
+            if let Err(error) = io.dyn_ns(late, async move || again.close().await) {
+                debug!("clients that join {late} from now on are turned away: {error}");
+            }
         }
         io.close().await;
         self.closed.cancel();
     }
+
+    fn concerns(&self, uri: &Uri) -> bool {
+        let rest = uri.path().strip_prefix(&*self.path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
 }
 
 async fn door(State(sessions): State<Sessions>, mut request: Request, next: Next) -> Response {
-    if !request.uri().path().starts_with("/socket.io/") {
+    if !sessions.concerns(request.uri()) {
         return next.run(request).await;
     }
     let query = request.uri().query().unwrap_or_default();
     if !query.split('&').any(|parameter| parameter.starts_with("sid=")) {
+        // Taken before the look at `draining`, so that none slips through between the two.
         let token = sessions.joining.token();
         if sessions.draining.has_begun() {
             return try_again();
         }
-        request.extensions_mut().insert(Joining(Arc::new(Mutex::new(Some(token)))));
+        // Long-polling needs no waiting for: its next request is refused or answered below.
+        if query.contains("transport=websocket") {
+            request.extensions_mut().insert(Joining(Arc::new(Mutex::new(Some(token)))));
+        }
     }
     tokio::select! {
         biased;
         response = next.run(request) => response,
-        // Engine.IO's packet "close", which answers a long-polling request.
+        // Engine.IO's packet "close": the answer to a long-polling request that still waits.
         () = sessions.closed.cancelled() => "1".into_response(),
     }
 }

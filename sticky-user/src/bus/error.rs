@@ -65,6 +65,9 @@ pub enum Error {
         reason: String,
     },
     /// A message could not be passed on, or a channel not be joined.
-    #[error("the bus (Redis) failed: {0}; if it does not come back, restart this worker")]
+    #[error(
+        "the bus (Redis) failed: {0}; a connection that broke stays broken until this worker is \
+         restarted"
+    )]
     Driver(#[from] RedisError),
 }

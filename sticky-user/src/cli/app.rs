@@ -15,6 +15,8 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         self.log.init();
+        // Its binary was executed by way of /proc, which would leave it the name "exe".
+        let _ = rustix::thread::set_name(c"sticky-worker");
         Ok(block_on(app::run())??)
     }
 }

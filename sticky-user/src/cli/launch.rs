@@ -1,10 +1,11 @@
 //! `sticky launch`: the moment between a supervisor's fork and the worker. Hidden.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process;
 
 use super::Failure;
+use crate::supervisor::THIS_BINARY;
 
 /// Become a worker: set LISTEN_PID, which is known only now, and execute COMMAND
 #[derive(Debug, clap::Args)]
@@ -28,6 +29,7 @@ impl Args {
         let mut command = self.command.into_iter();
         let program = command.next().unwrap_or_default();
         let source = process::Command::new(&program)
+            .arg0(if program == THIS_BINARY { OsStr::new("sticky") } else { &program })
             .args(command)
             .env("LISTEN_PID", process::id().to_string())
             .exec();

@@ -4,12 +4,12 @@
 
 mod app;
 mod doctor;
-mod durations;
 mod launch;
 mod log;
 mod run;
 mod status;
 mod target;
+mod values;
 mod which;
 
 use std::error::Error;
@@ -22,8 +22,10 @@ use clap::{Parser, Subcommand};
 /// N worker processes behind one TCP port; the kernel brings every client to the same worker.
 #[derive(Debug, Parser)]
 #[command(name = "sticky", version, about, long_about = None, propagate_version = true)]
-#[command(after_help = "Every option has an environment variable, named in its help.\n\
-    Exit codes: 0 fine, 1 failed, 2 wrong usage.")]
+#[command(
+    after_help = "Options that describe a server have environment variables, named in their help.\n\
+    Exit codes: 0 fine, 1 failed, 2 wrong usage."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use sticky_ebpf::{Ipv6Prefix, MAX_SLOTS, Mapping, SlotCount};
 use tracing::info;
 
-use super::durations::duration;
 use super::log::LogArgs;
+use super::values::{address, duration};
 use super::{Failure, block_on};
 use crate::bus::RedisUrl;
 use crate::steering::{ModeChoice, Plan};
@@ -26,6 +26,7 @@ use crate::supervisor::{self, Settings};
 pub(super) struct Args {
     /// The address to listen on; port 0 takes a free one, [::] serves IPv4 as well
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:3000", env = "STICKY_LISTEN")]
+    #[arg(value_parser = address)]
     listen: SocketAddr,
 
     /// The number of workers, 1 to 256 [default: one per processor]

@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
 use super::block_on;
+use super::values::address;
 use crate::supervisor::default_control;
 use crate::supervisor::status::Status;
 
@@ -19,6 +20,7 @@ use crate::supervisor::status::Status;
 pub(super) struct Target {
     /// The address that the supervisor serves, by whose port its control socket is found
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:3000", env = "STICKY_LISTEN")]
+    #[arg(value_parser = address)]
     listen: SocketAddr,
 
     /// The control socket of the supervisor, where it was started with this option

@@ -15,7 +15,7 @@ pub enum Error {
     Steering(#[from] steering::Error),
     /// A worker ended before all were ready.
     #[error(
-        "the worker of slot {slot} {how} before it was ready, so nothing is served; \
+        "the worker of slot {slot} {how} before all workers were ready, so nothing is served; \
          what it printed is above"
     )]
     WorkerEnded {

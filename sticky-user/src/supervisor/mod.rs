@@ -22,6 +22,7 @@ use tracing::info;
 pub use error::Error;
 pub use run_dir::default_control;
 pub use settings::Settings;
+pub use spawn::THIS_BINARY;
 
 use self::control::Control;
 use self::fleet::Fleet;

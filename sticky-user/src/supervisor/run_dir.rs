@@ -40,9 +40,10 @@ pub(super) struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the directory of `control` when it is missing, checks that it is ours alone, and
-    /// removes what a supervisor that was killed may have left there.
+    /// Makes the directory of `control` when it is missing (but not the one above it), checks that
+    /// it is ours alone, and removes what a supervisor that was killed may have left there.
     pub(super) fn create(control: Option<&Path>, port: u16) -> Result<Self, Error> {
+        let by_default = control.is_none();
         let control = control.map_or_else(|| default_control(port), Path::to_path_buf);
         let directory = match control.parent() {
             Some(parent) if parent != Path::new("") => parent.to_path_buf(),
@@ -55,6 +56,9 @@ impl RunDir {
         let longest = control.as_os_str().len().max(notify.as_os_str().len());
         if longest > LONGEST_PATH {
             return Err(wrong(format!("a socket's path has at most {LONGEST_PATH} bytes")));
+        }
+        if let Some(parent) = directory.parent().filter(|_| by_default) {
+            fs::create_dir_all(parent).map_err(failed)?;
         }
         create_private(&directory).map_err(failed)?;
         let metadata = fs::metadata(&directory).map_err(failed)?;
@@ -94,9 +98,6 @@ impl Drop for RunDir {
 }
 
 fn create_private(directory: &Path) -> io::Result<()> {
-    if let Some(parent) = directory.parent().filter(|parent| *parent != Path::new("")) {
-        fs::create_dir_all(parent)?;
-    }
     match DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         created => created,

@@ -10,7 +10,7 @@ use super::Settings;
 use crate::steering::Steering;
 
 /// The running binary itself, even where its file has been replaced.
-const THIS_BINARY: &str = "/proc/self/exe";
+pub const THIS_BINARY: &str = "/proc/self/exe";
 
 /// The number of the first passed descriptor (`SD_LISTEN_FDS_START`).
 const FIRST_DESCRIPTOR: i32 = 3;

@@ -94,3 +94,7 @@ impl RedisUrl {
         Error::Unusable { url: self.to_string(), reason: reason.to_owned() }
     }
 }
+
+#[cfg(test)]
+#[path = "connect_tests.rs"]
+mod tests;

@@ -1,0 +1,1 @@
+//! Benches of the mapping: `cargo bench -p sticky-benches`.

@@ -1,0 +1,117 @@
+//! Against servers that say what a real one would not be made to say here.
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+const PASSWORD: &str = "open-sesame";
+
+fn url_of(listener: &TcpListener) -> RedisUrl {
+    let address = listener.local_addr().unwrap();
+    format!("redis://chat:{PASSWORD}@{address}").parse().unwrap()
+}
+
+/// The next command of a client, such as `["INFO", "server"]`.
+async fn command(client: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
+    let mut lines = Vec::new();
+    let mut missing = 1;
+    while missing > 0 {
+        let mut line = String::new();
+        if client.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        missing -= 1;
+        match line.strip_prefix('*') {
+            // Each word comes with a line that tells its length.
+            Some(words) => missing = 2 * words.trim().parse::<usize>().ok()?,
+            None if line.starts_with('$') => {}
+            None => lines.push(line.trim().to_owned()),
+        }
+    }
+    Some(lines)
+}
+
+/// What `check` makes of a server that answers so.
+async fn checked(answer: impl Fn(&[String]) -> String) -> Result<(), Error> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = url_of(&listener);
+    let server = async {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let mut client = BufReader::new(client);
+            while let Some(words) = command(&mut client).await {
+                client.write_all(answer(&words).as_bytes()).await.unwrap();
+            }
+        }
+    };
+    let result = tokio::select! {
+        result = url.check() => result,
+        () = server => unreachable!("the server goes on"),
+    };
+    if let Err(error) = &result {
+        let texts = format!("{error} {error:?}");
+        assert!(texts.contains("chat:***@") && !texts.contains(PASSWORD), "{texts}");
+    }
+    result
+}
+
+fn version(version: &str) -> String {
+    let info = format!("# Server\r\nredis_version:{version}\r\n");
+    format!("${}\r\n{info}\r\n", info.len())
+}
+
+#[tokio::test]
+async fn a_server_of_version_7_will_do() {
+    let asked =
+        |words: &[String]| if words[0] == "INFO" { version("7.0.0") } else { "+OK\r\n".into() };
+    checked(asked).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_older_one_is_too_old() {
+    let asked =
+        |words: &[String]| if words[0] == "INFO" { version("6.2.14") } else { "+OK\r\n".into() };
+    let error = checked(asked).await.unwrap_err();
+    assert!(matches!(&error, Error::TooOld { version, .. } if version == "6.2.14"), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_quotes_the_password_is_not_passed_on() {
+    let quoting = |words: &[String]| match words[0].as_str() {
+        "INFO" => format!("-ERR unknown command, with args beginning with: {PASSWORD}\r\n"),
+        _ => "+OK\r\n".into(),
+    };
+    let error = checked(quoting).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Unusable { reason, .. } if reason.contains("***")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_own_error() {
+    let refusing = |command: &'static str, refusal: &'static str| {
+        move |words: &[String]| {
+            let refused = words[0] == command;
+            if refused { format!("-{refusal}\r\n") } else { "+OK\r\n".into() }
+        }
+    };
+    let error = checked(refusing("AUTH", "WRONGPASS no such pair")).await.unwrap_err();
+    assert!(matches!(error, Error::PasswordRefused { .. }), "{error:?}");
+    let error = checked(refusing("INFO", "NOAUTH Authentication required.")).await.unwrap_err();
+    assert!(matches!(error, Error::PasswordMissing { .. }), "{error:?}");
+    let error = checked(refusing("INFO", "NOPERM no right to run 'info'")).await.unwrap_err();
+    assert!(matches!(error, Error::Forbidden { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn nobody_there_is_unreachable() {
+    // Bound and not listening: the port is taken, and connecting to it refused.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("redis://chat:{PASSWORD}@{}", socket.local_addr().unwrap());
+    let error = url.parse::<RedisUrl>().unwrap().check().await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(!error.to_string().contains(PASSWORD), "{error}");
+}

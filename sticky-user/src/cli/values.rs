@@ -1,0 +1,16 @@
+//! Values on the command line.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Reads `500ms`, `10s`, `2m`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it as 500ms, 10s or 2m"))
+}
+
+/// Reads `0.0.0.0:3000`, `[::]:3000`.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    let hint = "an IP address and a port: write it as 0.0.0.0:3000 or [::]:3000";
+    text.parse().map_err(|_| hint.into())
+}
