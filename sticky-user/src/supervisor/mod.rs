@@ -1,7 +1,7 @@
 //! Opens the slots and keeps a worker at each.
 //!
 //! A *slot* lives as long as the port is served; a *worker* is the process that serves it now.
-//! [`slot`] is the life of a slot as a pure state machine, [`fleet`] carries its wishes out.
+//! [`slot`] is the life of a slot as a pure state machine, `fleet` carries its wishes out.
 
 pub mod backoff;
 mod control;
