@@ -8,14 +8,13 @@ mod chat;
 mod error;
 mod http;
 mod payload;
-pub mod sessions;
 
 use socketioxide::SocketIo;
 
 pub use error::Error;
 
 use crate::bus::{Adapter, Bus};
-use crate::worker::Worker;
+use crate::worker::{Worker, sessions};
 
 /// As much as a client may send at once, in bytes, over either transport.
 const MAX_MESSAGE: usize = 1_000_000;

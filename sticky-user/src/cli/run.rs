@@ -12,7 +12,7 @@ use tracing::info;
 use super::log::LogArgs;
 use super::values::{address, duration};
 use super::{Failure, block_on};
-use crate::bus::RedisUrl;
+use crate::bus::{REDIS_VARIABLE, RedisUrl};
 use crate::steering::{ModeChoice, Plan};
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::status::Status;
@@ -115,7 +115,7 @@ impl Args {
         let workers = self.workers.unwrap_or_else(one_per_processor);
         let mut environment = vec![("STICKY_LOG".to_string(), self.log.level().into())];
         if let Some(url) = self.redis {
-            environment.push(("STICKY_REDIS".into(), url.into()));
+            environment.push((REDIS_VARIABLE.into(), url.into()));
         }
         Settings {
             plan: Plan {

@@ -5,16 +5,16 @@ use tokio_util::sync::CancellationToken;
 /// Resolves when the worker begins to drain.
 ///
 /// From then on it accepts what still waits in its queue, finishes requests, and exits when the
-/// last connection has ended. Sessions that would go on for ever (WebSockets, long-polling) are
-/// the application's to close:
+/// last connection has ended. What would go on for ever is the application's to close; for the
+/// sessions of Socket.IO, [`sessions`](super::sessions) does it.
 ///
 /// ```no_run
 /// # use sticky_user::worker::Worker;
-/// # async fn example(worker: Worker, io: socketioxide::SocketIo) {
+/// # fn example(worker: &Worker) {
 /// let draining = worker.draining();
 /// tokio::spawn(async move {
 ///     draining.begun().await;
-///     io.close().await;
+///     println!("time to say goodbye");
 /// });
 /// # }
 /// ```

@@ -21,6 +21,7 @@ mod environment;
 mod error;
 mod incoming;
 mod serve;
+pub mod sessions;
 mod source;
 
 pub use connection::Connection;

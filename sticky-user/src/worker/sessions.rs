@@ -8,8 +8,8 @@
 //! # use axum::Router;
 //! # use socketioxide::SocketIo;
 //! # use socketioxide::extract::SocketRef;
-//! use sticky_user::app::sessions;
-//! # use sticky_user::worker::{Error, Worker};
+//! use sticky_user::worker::{Worker, sessions};
+//! # use sticky_user::worker::Error;
 //!
 //! # async fn example(worker: Worker) -> Result<(), Error> {
 //! let (layer, io) = SocketIo::new_layer();
@@ -36,7 +36,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::debug;
 
-use crate::worker::{Draining, Worker};
+use super::{Draining, Worker};
 
 /// How long a client that has opened a WebSocket may take to join. It does so at once, so this is
 /// for the way there and back.

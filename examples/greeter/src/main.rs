@@ -1,0 +1,44 @@
+//! Somebody else's application: a Socket.IO server that greets, served by `sticky`.
+//!
+//! ```text
+//! cargo build -p greeter
+//! sticky run -- ./target/debug/greeter
+//! ```
+
+use anyhow::Result;
+use axum::Router;
+use axum::routing::get;
+use socketioxide::SocketIo;
+use socketioxide::adapter::Emitter;
+use socketioxide::extract::{AckSender, Data, SocketRef};
+use sticky_user::bus::{Adapter, Bus};
+use sticky_user::worker::{Worker, sessions};
+
+type Socket = SocketRef<Adapter<Emitter>>;
+type Ack = AckSender<Adapter<Emitter>>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let worker = Worker::from_env()?;
+    let bus = Bus::from_env().await?;
+    let slot = worker.slot();
+
+    let (layer, io) = SocketIo::builder().with_adapter::<Adapter<_>>(bus.adapter()).build_layer();
+    io.ns("/", async |socket: Socket| {
+        sessions::joined(&socket);
+        socket.on("greet", greet);
+    })
+    .await?;
+
+    let routes = Router::new()
+        .route("/", get(move || async move { format!("slot {slot} greets you\n") }))
+        .layer(layer);
+    let routes = sessions::close_on_drain(&worker, io, routes);
+    Ok(worker.serve(routes).await?)
+}
+
+/// Tells everyone else, on every worker, and answers whoever said the name.
+async fn greet(socket: Socket, Data(name): Data<String>, ack: Ack) {
+    socket.broadcast().emit("greeted", &name).await.ok();
+    ack.send(&format!("Hello, {name}!")).ok();
+}
