@@ -10,6 +10,7 @@ impl Driver for Bus {
     async fn publish(&self, channel: String, message: Vec<u8>) -> Result<(), Error> {
         match self {
             Self::Alone => Ok(()),
+            Self::Mesh(mesh) => Ok(mesh.publish(&channel, &message)?),
             Self::Redis(driver) => Ok(driver.publish(channel, message).await?),
         }
     }
@@ -21,6 +22,7 @@ impl Driver for Bus {
     ) -> Result<MessageStream<ChanItem>, Error> {
         match self {
             Self::Alone => Ok(MessageStream::new_empty()),
+            Self::Mesh(mesh) => Ok(mesh.subscribe(channel, size).await),
             Self::Redis(driver) => Ok(driver.subscribe(channel, size).await?),
         }
     }
@@ -28,6 +30,10 @@ impl Driver for Bus {
     async fn unsubscribe(&self, channel: String) -> Result<(), Error> {
         match self {
             Self::Alone => Ok(()),
+            Self::Mesh(mesh) => {
+                mesh.unsubscribe(&channel);
+                Ok(())
+            }
             Self::Redis(driver) => Ok(driver.unsubscribe(channel).await?),
         }
     }
@@ -36,6 +42,7 @@ impl Driver for Bus {
     async fn num_serv(&self, channel: &str) -> Result<u16, Error> {
         match self {
             Self::Alone => Ok(1),
+            Self::Mesh(mesh) => Ok(mesh.workers(channel)),
             Self::Redis(driver) => Ok(driver.num_serv(channel).await?),
         }
     }

@@ -1,8 +1,11 @@
 //! What can go wrong with the bus.
 
+use std::io;
+
 use socketioxide_redis::drivers::redis::RedisError;
 
 use super::InvalidRedisUrl;
+use super::mesh::MeshError;
 
 /// Why the bus cannot be used. Holds no password: texts name the server without it.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,20 @@ pub enum Error {
         url: String,
         /// What it answered.
         reason: String,
+    },
+    /// The embedded bus cannot be used.
+    #[error("the embedded bus failed")]
+    Mesh(#[from] MeshError),
+    /// `LISTEN_FDS` and its companions cannot be read.
+    #[error("cannot read the passed descriptors (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES)")]
+    Descriptors(#[source] io::Error),
+    /// A variable of the environment does not hold what it should.
+    #[error("the environment variable {name} holds {value:?}: expected a number")]
+    Environment {
+        /// The variable.
+        name: &'static str,
+        /// What it holds.
+        value: String,
     },
     /// A message could not be passed on, or a channel not be joined.
     #[error(

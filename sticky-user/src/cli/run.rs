@@ -104,7 +104,7 @@ impl Args {
                 redis.check().await?;
                 info!("broadcasts cross workers over {redis}");
             } else {
-                info!("no --redis: a broadcast stays within the worker that sends it");
+                info!("broadcasts cross workers over the embedded bus");
             }
             supervisor::run(&settings, announce).await?;
             Ok(())
@@ -114,6 +114,7 @@ impl Args {
     fn settings(self) -> Settings {
         let workers = self.workers.unwrap_or_else(one_per_processor);
         let mut environment = vec![("STICKY_LOG".to_string(), self.log.level().into())];
+        let embedded_bus = self.redis.is_none();
         if let Some(url) = self.redis {
             environment.push((REDIS_VARIABLE.into(), url.into()));
         }
@@ -127,6 +128,7 @@ impl Args {
             mode: self.mode,
             command: self.command,
             environment,
+            embedded_bus,
             control: self.control,
             ready_timeout: self.ready_timeout,
             drain_timeout: self.drain_timeout,

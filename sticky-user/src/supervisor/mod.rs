@@ -4,6 +4,7 @@
 //! [`slot`] is the life of a slot as a pure state machine, `fleet` carries its wishes out.
 
 pub mod backoff;
+mod bus_sockets;
 mod control;
 mod error;
 mod fleet;
@@ -24,6 +25,7 @@ pub use run_dir::default_control;
 pub use settings::Settings;
 pub use spawn::THIS_BINARY;
 
+use self::bus_sockets::BusSockets;
 use self::control::Control;
 use self::fleet::Fleet;
 use self::notify::NotifySocket;
@@ -49,6 +51,13 @@ pub async fn run(settings: &Settings, announce: impl FnOnce(&status::Status)) ->
         .map_err(Error::system("open the socket on which workers say that they are ready"))?;
     let control =
         Control::bind(run_dir.control()).map_err(Error::system("open the control socket"))?;
-    let fleet = Fleet::new(settings, steering, &refused, notify, control, signals);
+    let bus = if settings.embedded_bus {
+        let slots = settings.plan.mapping.slots().get();
+        let sockets = BusSockets::open(run_dir.path(), slots);
+        Some(sockets.map_err(Error::system("open the bus sockets of the slots"))?)
+    } else {
+        None
+    };
+    let fleet = Fleet::new(settings, steering, &refused, bus, notify, control, signals);
     fleet.serve(announce).await
 }

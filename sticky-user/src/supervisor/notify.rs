@@ -8,7 +8,10 @@ use rustix::net::sockopt::set_socket_passcred;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
 use rustix::process::{Pid, getpgid};
 use tokio::io::Interest;
+
 use tokio::net::UnixDatagram;
+
+use crate::bus::Health;
 
 /// The longest message that is read; systemd has the same limit.
 const LONGEST: usize = 4096;
@@ -20,6 +23,8 @@ pub(super) struct Notification {
     pub(super) worker: u32,
     /// Whether it says that the worker is ready.
     pub(super) ready: bool,
+    /// How the worker's bus is doing, when it says so.
+    pub(super) bus: Option<Health>,
 }
 
 #[derive(Debug)]
@@ -67,8 +72,9 @@ impl NotifySocket {
         if message.flags.contains(ReturnFlags::TRUNC) {
             return Ok(None);
         }
-        let ready = says_ready(text.get(..message.bytes).unwrap_or_default());
-        Ok(sender.and_then(group_leader).map(|worker| Notification { worker, ready }))
+        let text = text.get(..message.bytes).unwrap_or_default();
+        let worker = sender.and_then(group_leader);
+        Ok(worker.map(|worker| Notification { worker, ready: says_ready(text), bus: bus(text) }))
     }
 }
 
@@ -79,8 +85,17 @@ fn group_leader(sender: Pid) -> Option<u32> {
 }
 
 /// Lines of `NAME=value`; unknown ones are ignored, as `sd_notify(3)` asks.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&byte| byte == b'\n')
+}
+
 fn says_ready(text: &[u8]) -> bool {
-    text.split(|&byte| byte == b'\n').any(|line| line == b"READY=1")
+    lines(text).any(|line| line == b"READY=1")
+}
+
+fn bus(text: &[u8]) -> Option<Health> {
+    let health = lines(text).filter_map(|line| line.strip_prefix(b"X_STICKY_BUS=")).last()?;
+    serde_json::from_slice(health).ok()
 }
 
 #[cfg(test)]
@@ -95,5 +110,14 @@ mod tests {
             assert!(!says_ready(other.as_bytes()), "{other:?}");
         }
         assert!(!says_ready(&[0xff, 0x00, b'=']));
+    }
+
+    #[test]
+    fn health_of_the_bus() {
+        let health = Health { up: true, peers: 3, ..Health::default() };
+        let text = format!("X_STICKY_BUS={}\nREADY=1", serde_json::to_string(&health).unwrap());
+        assert_eq!(bus(text.as_bytes()), Some(health));
+        assert_eq!(bus(b"X_STICKY_BUS={}"), None);
+        assert_eq!(bus(b"READY=1"), None);
     }
 }

@@ -53,7 +53,9 @@ impl RunDir {
         let failed = |error: io::Error| wrong(error.to_string());
 
         let notify = directory.join("notify.sock");
-        let longest = control.as_os_str().len().max(notify.as_os_str().len());
+        // No name in there is longer than that of the last slot's bus socket.
+        let longest =
+            control.as_os_str().len().max(directory.as_os_str().len() + "/bus-255.sock".len());
         if longest > LONGEST_PATH {
             return Err(wrong(format!("a socket's path has at most {LONGEST_PATH} bytes")));
         }
@@ -76,6 +78,10 @@ impl RunDir {
             }
         }
         Ok(Self { directory, control, notify, lock, _locked: locked })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.directory
     }
 
     pub(super) fn control(&self) -> &Path {

@@ -18,6 +18,8 @@ pub struct Settings {
     pub command: Vec<OsString>,
     /// Variables for the worker's environment, beside those that every worker gets.
     pub environment: Vec<(String, OsString)>,
+    /// Whether workers are given sockets for the embedded bus.
+    pub embedded_bus: bool,
     /// The control socket; [`super::default_control`] where it is `None`.
     pub control: Option<PathBuf>,
     /// How long a worker may take until it says that it is ready.

@@ -7,6 +7,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use tokio::process::{Child, Command};
 
 use super::Settings;
+use super::bus_sockets::BusSockets;
 use crate::steering::Steering;
 
 /// The running binary itself, even where its file has been replaced.
@@ -15,18 +16,22 @@ pub const THIS_BINARY: &str = "/proc/self/exe";
 /// The number of the first passed descriptor (`SD_LISTEN_FDS_START`).
 const FIRST_DESCRIPTOR: i32 = 3;
 
-/// Variables of a service manager that concern the supervisor and not its workers.
-const NOT_INHERITED: [&str; 4] = ["LISTEN_PID", "LISTEN_PIDFDID", "WATCHDOG_PID", "WATCHDOG_USEC"];
+/// Variables that concern the supervisor, or one further up, and not its workers.
+const NOT_INHERITED: [&str; 5] =
+    ["LISTEN_PID", "LISTEN_PIDFDID", "STICKY_BUS", "WATCHDOG_PID", "WATCHDOG_USEC"];
 
 /// Starts a worker for `slot`, by way of the launcher (`sticky launch`), which sets `LISTEN_PID`
 /// to its own pid and becomes the worker.
 pub(super) fn worker(
     settings: &Settings,
     steering: &dyn Steering,
+    bus: Option<&BusSockets>,
     slot: u32,
     notify: &Path,
 ) -> io::Result<Child> {
     let lent = steering.lend(slot)?;
+    let mut names = lent.name.to_string();
+    let mut descriptors = vec![lent.descriptor];
     let mut command = Command::new(THIS_BINARY);
     command.arg0("sticky").args(["launch", "--"]);
     if settings.command.is_empty() {
@@ -45,12 +50,17 @@ pub(super) fn worker(
         .env("STICKY_MODE", steering.mode().name())
         .env("STICKY_DRAIN_TIMEOUT", drain_timeout)
         .env("NOTIFY_SOCKET", notify)
-        .env("LISTEN_FDS", "1")
-        .env("LISTEN_FDNAMES", lent.name)
         .stdin(std::process::Stdio::null())
         // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers in order.
         .process_group(0);
-    let mapping = FdMapping { parent_fd: lent.descriptor, child_fd: FIRST_DESCRIPTOR };
-    command.fd_mappings(vec![mapping]).map_err(io::Error::other)?;
+    if let Some(bus) = bus {
+        names.push_str(":bus");
+        descriptors.push(bus.lend(slot)?);
+        command.env("STICKY_BUS", bus.directory());
+    }
+    command.env("LISTEN_FDS", descriptors.len().to_string()).env("LISTEN_FDNAMES", names);
+    let mappings = (FIRST_DESCRIPTOR..).zip(descriptors);
+    let mappings = mappings.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd });
+    command.fd_mappings(mappings.collect()).map_err(io::Error::other)?;
     command.spawn()
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bus::Health;
 use crate::steering::{Counters, Mode};
 
 /// A supervisor and its slots.
@@ -57,4 +58,6 @@ pub struct SlotStatus {
     pub queue: Option<u32>,
     /// How many may wait.
     pub queue_limit: Option<u32>,
+    /// How the worker's bus is doing; `null` for a worker that does not say.
+    pub bus: Option<Health>,
 }

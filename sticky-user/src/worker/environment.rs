@@ -1,7 +1,6 @@
 //! What a supervisor tells its worker.
 
 use std::env;
-use std::os::fd::OwnedFd;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -30,7 +29,6 @@ impl Worker {
     ///
     /// Under systemd's socket activation, where these variables are absent, it is slot 0 of 1.
     pub fn from_env() -> Result<Self, Error> {
-        let passed = choose(inherited::take().map_err(Error::Descriptors)?)?;
         Ok(Self {
             slot: variable("STICKY_SLOT", "the number of a slot")?.unwrap_or(0),
             slots: variable("STICKY_WORKERS", "the number of slots")?.unwrap_or(1),
@@ -38,7 +36,7 @@ impl Worker {
             drain_timeout: variable("STICKY_DRAIN_TIMEOUT", "a duration, such as 10s")?
                 .map_or(DRAIN_TIMEOUT, |timeout: humantime::Duration| timeout.into()),
             draining: Draining::new(),
-            passed,
+            passed: passed()?,
         })
     }
 
@@ -68,15 +66,16 @@ impl Worker {
     }
 }
 
-fn choose(mut passed: Vec<(String, OwnedFd)>) -> Result<Passed, Error> {
-    let position = |wanted: &str| passed.iter().position(|(name, _)| name == wanted);
-    if let Some(position) = position("connections") {
-        return Ok(Passed::Connections(passed.swap_remove(position).1));
+fn passed() -> Result<Passed, Error> {
+    if let Some(connections) = inherited::take("connections").map_err(Error::Descriptors)? {
+        return Ok(Passed::Connections(connections));
     }
     // systemd names a socket after its unit: where there is only one, its name says nothing.
-    let position = position("listener").or_else(|| (passed.len() == 1).then_some(0));
-    let (_, listener) = passed.swap_remove(position.ok_or(Error::NoListener)?);
-    Ok(Passed::Listener(listener))
+    let listener = match inherited::take("listener").map_err(Error::Descriptors)? {
+        None => inherited::take_only().map_err(Error::Descriptors)?,
+        listener => listener,
+    };
+    listener.map(Passed::Listener).ok_or(Error::NoListener)
 }
 
 fn variable<T: FromStr>(name: &'static str, expected: &'static str) -> Result<Option<T>, Error> {

@@ -19,6 +19,7 @@ impl Fleet<'_> {
             return Ok(());
         };
         let pid = seat.worker.take().map_or(0, |(process, _)| process.pid);
+        seat.bus = None;
         if self.phase == Phase::Starting {
             return Err(match seat.slot.state() {
                 State::Ending { .. } => {
@@ -57,6 +58,9 @@ impl Fleet<'_> {
             debug!(pid = notification.worker, "a message that is from no worker");
             return Ok(());
         };
+        if let (Some(seat), Some(bus)) = (self.seats.get_mut(slot as usize), notification.bus) {
+            seat.bus = Some(bus);
+        }
         if notification.ready {
             if self.phase == Phase::Serving {
                 info!(slot, pid = notification.worker, "worker ready");

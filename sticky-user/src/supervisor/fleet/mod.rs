@@ -10,6 +10,7 @@ use sd_notify::NotifyState;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{debug, error};
 
+use super::bus_sockets::BusSockets;
 use super::control::Control;
 use super::notify::NotifySocket;
 use super::process::{Exit, Process};
@@ -17,6 +18,7 @@ use super::signals::Signals;
 use super::slot::{Action, Event, Limits, Slot, State};
 use super::status::{Refused, Status};
 use super::{Error, Settings, spawn};
+use crate::bus::Health;
 use crate::steering::{Refusal, Steering};
 
 /// A slot, and the process that serves it now.
@@ -24,6 +26,8 @@ use crate::steering::{Refusal, Steering};
 struct Seat {
     slot: Slot,
     worker: Option<(Process, Instant)>,
+    /// What the worker said of its bus.
+    bus: Option<Health>,
 }
 
 /// What the supervisor is about.
@@ -43,6 +47,7 @@ pub(super) struct Fleet<'a> {
     settings: &'a Settings,
     steering: Box<dyn Steering>,
     refused: Vec<Refused>,
+    bus: Option<BusSockets>,
     notify: NotifySocket,
     control: Control,
     signals: Signals,
@@ -58,6 +63,7 @@ impl<'a> Fleet<'a> {
         settings: &'a Settings,
         steering: Box<dyn Steering>,
         refused: &[Refusal],
+        bus: Option<BusSockets>,
         notify: NotifySocket,
         control: Control,
         signals: Signals,
@@ -77,10 +83,13 @@ impl<'a> Fleet<'a> {
             settings,
             steering,
             refused,
+            bus,
             notify,
             control,
             signals,
-            seats: slots.map(|_| Seat { slot: Slot::new(limits), worker: None }).collect(),
+            seats: slots
+                .map(|_| Seat { slot: Slot::new(limits), worker: None, bus: None })
+                .collect(),
             exits,
             exits_sender,
             phase: Phase::Starting,
@@ -150,7 +159,13 @@ impl<'a> Fleet<'a> {
     }
 
     fn spawn(&mut self, slot: u32) -> Result<(), Error> {
-        let child = spawn::worker(self.settings, &*self.steering, slot, self.notify.path());
+        let child = spawn::worker(
+            self.settings,
+            &*self.steering,
+            self.bus.as_ref(),
+            slot,
+            self.notify.path(),
+        );
         match child {
             Ok(child) => {
                 let process = Process::watch(slot, child, self.exits_sender.clone());

@@ -29,6 +29,7 @@ impl Fleet<'_> {
                 steered: counts.map(|counts| counts.selected),
                 queue: queue.map(|queue| queue.waiting),
                 queue_limit: queue.map(|queue| queue.limit),
+                bus: seat.bus,
             }
         };
         Status {

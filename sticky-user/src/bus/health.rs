@@ -1,0 +1,81 @@
+//! How the bus is doing.
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+/// How the bus of one worker is doing; the numbers count from the worker's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Whether messages come and go. While they do not, a broadcast reaches this worker's clients.
+    pub up: bool,
+    /// The other workers that are heard.
+    pub peers: u16,
+    /// How often the bus was lost and came back.
+    pub reconnects: u64,
+    /// Messages that were lost: not sent, or received faster than they could be handled.
+    pub dropped: u64,
+}
+
+/// Where a bus says how it is doing. Clones say it of the same bus.
+#[derive(Clone, Debug, Default)]
+pub struct HealthReporter(watch::Sender<Health>);
+
+impl HealthReporter {
+    /// What is said, now and from now on.
+    pub fn watch(&self) -> watch::Receiver<Health> {
+        self.0.subscribe()
+    }
+
+    /// The bus is up, or it is not.
+    pub fn up(&self, up: bool) {
+        self.change(|health| health.up = up);
+    }
+
+    /// The bus came back.
+    pub fn reconnected(&self) {
+        self.change(|health| {
+            health.up = true;
+            health.reconnects += 1;
+        });
+    }
+
+    /// So many other workers are heard.
+    pub fn peers(&self, peers: u16) {
+        self.change(|health| health.peers = peers);
+    }
+
+    /// So many messages more were lost.
+    pub fn dropped(&self, messages: u64) {
+        self.change(|health| health.dropped += messages);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Health)) {
+        self.0.send_if_modified(|health| {
+            let before = *health;
+            change(health);
+            *health != before
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watchers_wake_for_changes_only() {
+        let reporter = HealthReporter::default();
+        let mut health = reporter.watch();
+        assert_eq!(*health.borrow_and_update(), Health::default());
+        reporter.up(false);
+        reporter.dropped(0);
+        assert!(!health.has_changed().unwrap());
+        reporter.up(true);
+        reporter.peers(3);
+        reporter.clone().dropped(2);
+        reporter.up(false);
+        reporter.reconnected();
+        let expected = Health { up: true, peers: 3, reconnects: 1, dropped: 2 };
+        assert_eq!(*health.borrow_and_update(), expected);
+    }
+}

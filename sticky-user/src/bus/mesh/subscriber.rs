@@ -1,0 +1,129 @@
+//! The subscribing side: a link to the worker of every other slot, to hear it.
+//!
+//! A slot's bus socket is the supervisor's: a link that is opened while the slot has no worker waits in
+//! the socket's queue for the next one, with all that was written to it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use socketioxide_redis::drivers::ChanItem;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+
+use super::ledger::Ledger;
+use super::link;
+
+/// How long to wait for workers that do not answer. Those that run answer at once.
+pub(super) const GRACE: Duration = Duration::from_millis(300);
+
+/// What a link is asked to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    Subscribe(String),
+    Unsubscribe(String),
+    /// Tell when the publisher has heard everything so far. Dropped when the link closes.
+    Sync(oneshot::Sender<()>),
+}
+
+/// This worker, as the others hear of it, and what it wants to hear.
+#[derive(Debug)]
+pub(super) struct Wishes {
+    pub(super) node: u64,
+    pub(super) slot: u32,
+    pub(super) ledger: Ledger,
+    channels: Mutex<HashMap<String, mpsc::Sender<ChanItem>>>,
+}
+
+/// Links to the workers of all other slots.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    wishes: Arc<Wishes>,
+    links: Vec<Link>,
+}
+
+#[derive(Debug)]
+struct Link {
+    commands: UnboundedSender<Command>,
+    /// The publisher has answered.
+    live: Arc<AtomicBool>,
+}
+
+impl Wishes {
+    pub(super) fn new(node: u64, slot: u32) -> Self {
+        Self { node, slot, ledger: Ledger::default(), channels: Mutex::default() }
+    }
+
+    pub(super) fn channels(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
+    pub(super) fn receiver(&self, channel: &str) -> Option<mpsc::Sender<ChanItem>> {
+        self.lock().get(channel).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, mpsc::Sender<ChanItem>>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Subscriber {
+    /// Opens the links, and opens each again whenever it closes, until this is dropped.
+    pub(super) fn open(wishes: Arc<Wishes>, peers: impl Iterator<Item = PathBuf>) -> Self {
+        let open = |path| {
+            let (commands, requests): (_, UnboundedReceiver<Command>) = unbounded_channel();
+            let live = Arc::new(AtomicBool::new(false));
+            tokio::spawn(link::keep(path, Arc::clone(&wishes), requests, Arc::clone(&live)));
+            Link { commands, live }
+        };
+        let links = peers.map(open).collect();
+        Self { wishes, links }
+    }
+
+    /// Waits until the workers that run have heard what this one wants.
+    pub(super) async fn settled(&self) {
+        self.sync(|_| true).await;
+    }
+
+    /// Begins to hear a channel; returns when the workers that run know it.
+    pub(super) async fn subscribe(&self, channel: String, messages: mpsc::Sender<ChanItem>) {
+        // First the wish, then the command: a link that opens in between reads the wish.
+        self.wishes.lock().insert(channel.clone(), messages);
+        self.command(|| Command::Subscribe(channel.clone()));
+        self.sync(|link| link.live.load(Ordering::Relaxed)).await;
+    }
+
+    pub(super) fn unsubscribe(&self, channel: &str) {
+        self.wishes.lock().remove(channel);
+        self.command(|| Command::Unsubscribe(channel.into()));
+    }
+
+    fn command(&self, command: impl Fn() -> Command) {
+        for link in &self.links {
+            // The task of a link lives as long as this.
+            let _ = link.commands.send(command());
+        }
+    }
+
+    async fn sync(&self, concerned: impl Fn(&Link) -> bool) {
+        let answers: Vec<_> = self
+            .links
+            .iter()
+            .filter(|link| concerned(link))
+            .map(|link| {
+                let (answer, answered) = oneshot::channel();
+                let _ = link.commands.send(Command::Sync(answer));
+                answered
+            })
+            .collect();
+        let all = async {
+            for answered in answers {
+                // Closed instead of answered: that worker has gone, and counts no longer.
+                let _ = answered.await;
+            }
+        };
+        let _ = tokio::time::timeout(GRACE, all).await;
+    }
+}
