@@ -8,7 +8,7 @@ use tokio::sync::watch;
 pub struct Health {
     /// Whether messages come and go. While they do not, a broadcast reaches this worker's clients.
     pub up: bool,
-    /// The other workers that are heard.
+    /// The other workers that hear this one.
     pub peers: u16,
     /// How often the bus was lost and came back.
     pub reconnects: u64,
@@ -39,7 +39,7 @@ impl HealthReporter {
         });
     }
 
-    /// So many other workers are heard.
+    /// So many other workers hear this one.
     pub fn peers(&self, peers: u16) {
         self.change(|health| health.peers = peers);
     }

@@ -21,6 +21,8 @@ mod queue;
 mod request;
 mod stream;
 mod subscriber;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::OwnedFd;
