@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Failure;
 use super::target::Target;
+use crate::bus::Health;
 use crate::supervisor::status::{SlotStatus, Status};
 
 /// Show each slot of a running supervisor: state, worker, connections
@@ -44,8 +45,8 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
     }
     writeln!(
         out,
-        "\n{:>4}  {:<12}{:>8}{:>12}{:>10}{:>12}{:>8}",
-        "SLOT", "STATE", "PID", "UPTIME", "RESTARTS", "STEERED", "QUEUE"
+        "\n{:>4}  {:<12}{:>8}{:>12}{:>10}{:>12}{:>8}  {}",
+        "SLOT", "STATE", "PID", "UPTIME", "RESTARTS", "STEERED", "QUEUE", "BUS"
     )?;
     for slot in &status.slots {
         print_slot(out, slot)?;
@@ -56,7 +57,7 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
 fn print_slot(out: &mut impl Write, slot: &SlotStatus) -> io::Result<()> {
     writeln!(
         out,
-        "{:>4}  {:<12}{:>8}{:>12}{:>10}{:>12}{:>8}",
+        "{:>4}  {:<12}{:>8}{:>12}{:>10}{:>12}{:>8}  {}",
         slot.slot,
         slot.state,
         or_dash(slot.pid),
@@ -64,7 +65,14 @@ fn print_slot(out: &mut impl Write, slot: &SlotStatus) -> io::Result<()> {
         slot.restarts,
         or_dash(slot.steered),
         or_dash(slot.queue),
+        or_dash(slot.bus.map(bus)),
     )
+}
+
+fn bus(Health { up, peers, dropped, .. }: Health) -> String {
+    let up = if up { "up" } else { "DOWN" };
+    let dropped = if dropped > 0 { format!(", {dropped} lost") } else { String::new() };
+    format!("{up}, {peers} peers{dropped}")
 }
 
 fn or_dash(value: Option<impl ToString>) -> String {

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use tokio::net::UnixListener;
@@ -14,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::error;
 
+use super::metrics;
 use super::status::Status;
 
 /// How many requests may wait for the supervisor.
@@ -37,7 +40,10 @@ impl Control {
         let listener = UnixListener::bind(path)?;
         fs::set_permissions(path, Permissions::from_mode(0o600))?;
         let (sender, requests) = mpsc::channel(WAITING);
-        let router = Router::new().route("/status", get(status)).with_state(sender);
+        let router = Router::new()
+            .route("/status", get(status))
+            .route("/metrics", get(metrics))
+            .with_state(sender);
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 error!("the control socket is closed: {error}");
@@ -61,9 +67,21 @@ impl Drop for Control {
     }
 }
 
-async fn status(State(requests): State<mpsc::Sender<Request>>) -> Result<Json<Status>, StatusCode> {
+type Requests = State<mpsc::Sender<Request>>;
+
+async fn status(requests: Requests) -> Result<Json<Status>, StatusCode> {
+    ask(requests).await.map(Json)
+}
+
+async fn metrics(requests: Requests) -> Result<impl IntoResponse, StatusCode> {
+    let text = metrics::text(&ask(requests).await?);
+    let text = text.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+}
+
+async fn ask(State(requests): Requests) -> Result<Status, StatusCode> {
     let (answer, answered) = oneshot::channel();
-    let gone = |()| StatusCode::SERVICE_UNAVAILABLE;
-    requests.send(Request::Status(answer)).await.map_err(|_| gone(()))?;
-    answered.await.map(Json).map_err(|_| gone(()))
+    let ending = StatusCode::SERVICE_UNAVAILABLE;
+    requests.send(Request::Status(answer)).await.map_err(|_| ending)?;
+    answered.await.map_err(|_| ending)
 }

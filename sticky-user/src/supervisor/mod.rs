@@ -9,6 +9,7 @@ mod control;
 mod error;
 mod fleet;
 mod limits;
+mod metrics;
 mod notify;
 mod process;
 mod run_dir;
