@@ -1,1 +1,1 @@
-//! Benches of the mapping: `cargo bench -p sticky-benches`.
+//! Benches: `cargo xtask bench mapping` and `cargo xtask bench bus`.

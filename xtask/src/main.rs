@@ -1,5 +1,6 @@
 //! `cargo xtask`: what a developer of sticky does with one word. One file per subcommand.
 
+mod bench;
 mod build_ebpf;
 mod cargo;
 mod exec;
@@ -29,6 +30,7 @@ enum Task {
     BuildEbpf(build_ebpf::Options),
     Run(run::Options),
     Test(test::Options),
+    Bench(bench::Options),
     Lint(lint::Options),
     Tidy(tidy::Options),
 }
@@ -40,6 +42,7 @@ impl Task {
             Self::BuildEbpf(options) => build_ebpf::run(options),
             Self::Run(options) => run::run(options),
             Self::Test(options) => test::run(options),
+            Self::Bench(options) => bench::run(options),
             Self::Lint(options) => lint::run(options),
             Self::Tidy(options) => tidy::run(options),
         }

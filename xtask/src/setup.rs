@@ -80,6 +80,10 @@ pub(crate) fn client() -> Result<()> {
     client::install()
 }
 
+pub(crate) fn redis() -> Result<()> {
+    redis::install(&mut Apt::default())
+}
+
 fn install_ebpf(apt: &mut Apt) -> Result<Ebpf> {
     let nightly = nightly::install()?;
     let linker = bpf_linker::install(apt, nightly.llvm)?;

@@ -43,10 +43,11 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
         let dropped = counters.runs - counters.slots.iter().map(|slot| slot.selected).sum::<u64>();
         writeln!(out, "connections: {} seen, {dropped} dropped", counters.runs)?;
     }
+    let [slot, state, pid, uptime, restarts, steered, queue, bus] =
+        ["SLOT", "STATE", "PID", "UPTIME", "RESTARTS", "STEERED", "QUEUE", "BUS"];
     writeln!(
         out,
-        "\n{:>4}  {:<12}{:>8}{:>12}{:>10}{:>12}{:>8}  {}",
-        "SLOT", "STATE", "PID", "UPTIME", "RESTARTS", "STEERED", "QUEUE", "BUS"
+        "\n{slot:>4}  {state:<12}{pid:>8}{uptime:>12}{restarts:>10}{steered:>12}{queue:>8}  {bus}"
     )?;
     for slot in &status.slots {
         print_slot(out, slot)?;

@@ -3,7 +3,7 @@
 //! The adapter asks all workers and waits for as many answers, at most for its time-out. When a
 //! worker dies, nobody needs to wait for it: its answers are stood in for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use super::request::{Kind, Request};
 use super::subscriber::Wishes;
 
 /// A request that is older has long run into the adapter's time-out.
-const OLD: Duration = Duration::from_secs(600);
+const OLD: Duration = Duration::from_mins(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger(Mutex<HashMap<Sid, Owed>>);
@@ -121,7 +121,7 @@ impl Request {
     /// that it had announced.
     fn stand_ins(&self, acks: Option<u32>) -> Vec<Vec<u8>> {
         let answers = match (self.kind, acks) {
-            (Kind::Rooms, _) => vec![ResponseType::AllRooms(Default::default())],
+            (Kind::Rooms, _) => vec![ResponseType::AllRooms(HashSet::default())],
             (Kind::Sockets, _) => vec![ResponseType::FetchSockets(Vec::new())],
             (Kind::Acks, None) => vec![ResponseType::BroadcastAckCount(0)],
             (Kind::Acks, Some(left)) => (0..left).map(|_| lost()).collect(),
