@@ -20,7 +20,7 @@ const WORKERS: u32 = 4;
 /// Rounds on each bus; results are medians over them.
 const ROUNDS: usize = 7;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let sockets = Sockets::open(WORKERS)?;
     let redis = Redis::start()?;
     let mesh = Workers::start(WORKERS, |slot| sockets.place(slot))?;

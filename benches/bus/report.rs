@@ -29,7 +29,7 @@ impl Report {
     }
 
     /// Prints the table and writes `target/bench/bus.md` and `bus.json`.
-    pub fn write(&self) -> Result<(), Box<dyn Error>> {
+    pub fn write(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
         let rows = [row("embedded", &self.embedded), row("redis", &self.redis)];
         let table = table(&rows);
         print!("{table}");

@@ -3,6 +3,7 @@
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_passcred;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
@@ -10,11 +11,15 @@ use rustix::process::{Pid, getpgid};
 use tokio::io::Interest;
 
 use tokio::net::UnixDatagram;
+use tracing::error;
 
 use crate::bus::Health;
 
 /// The longest message that is read; systemd has the same limit.
 const LONGEST: usize = 4096;
+
+/// Pause after a failure, such as no memory: workers are served all the same.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A message of a worker.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,11 +50,15 @@ impl NotifySocket {
     }
 
     /// Waits for the next message that can be understood.
-    pub(super) async fn next(&self) -> io::Result<Notification> {
+    pub(super) async fn next(&self) -> Notification {
         loop {
-            let received = self.socket.async_io(Interest::READABLE, || self.receive()).await?;
-            if let Some(notification) = received {
-                return Ok(notification);
+            match self.socket.async_io(Interest::READABLE, || self.receive()).await {
+                Ok(Some(notification)) => return notification,
+                Ok(None) => {}
+                Err(error) => {
+                    error!("cannot hear the workers: {error}; trying again in {PAUSE:?}");
+                    tokio::time::sleep(PAUSE).await; // real delay: no event tells it may work now
+                }
             }
         }
     }

@@ -124,10 +124,7 @@ impl<'a> Fleet<'a> {
             let deadline = self.deadline();
             result = tokio::select! {
                 Some(exit) = self.exits.recv() => self.exited(exit),
-                notification = self.notify.next() => match notification {
-                    Ok(notification) => self.notified(&notification),
-                    Err(source) => Err(Error::System { step: "hear the workers", source }),
-                },
+                notification = self.notify.next() => self.notified(&notification),
                 signal = self.signals.next() => self.signalled(signal).await,
                 request = self.control.next() => { self.answer(request); Ok(()) }
                 () = at(deadline) => self.deadline_came(),
