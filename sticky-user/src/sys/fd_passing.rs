@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::net::sockopt::{set_socket_send_buffer_size, socket_send_buffer_size};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
@@ -13,13 +14,29 @@ use rustix::net::{
 /// A message needs a byte to carry a descriptor.
 const PAYLOAD: [u8; 1] = [0];
 
-/// The two ends of a slot's socket: non-blocking, close-on-exec, and keeping messages apart.
-pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+/// What the kernel counts for one message of a byte, in bytes (6.18; it is not promised).
+const MESSAGE: usize = 768;
+
+/// The two ends of a slot's socket: non-blocking, close-on-exec, and keeping messages apart. Not
+/// many more than `connections` are on their way from the first to the second at once.
+pub fn pair(connections: u16) -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
+    let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    let room = usize::from(connections) * MESSAGE;
+    if room < socket_send_buffer_size(&near)? {
+        // The kernel doubles what it is given, and has a least of its own.
+        set_socket_send_buffer_size(&near, room / 2)?;
+    }
+    Ok((near, far))
 }
 
-/// Sends `connection`. `WouldBlock` when the socket is full.
+/// Whether nothing is wrong but that too many messages are on their way: on this socket
+/// (`WouldBlock`), or of this user on all sockets (`ETOOMANYREFS`, by the limit of open files).
+pub fn is_crowded(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ETOOMANYREFS)
+}
+
+/// Sends `connection`. See [`is_crowded`] for the errors that pass.
 pub fn send(socket: impl AsFd, connection: BorrowedFd<'_>) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -89,7 +106,7 @@ mod tests {
         client.write_all(b"sent before").unwrap();
         let (accepted, _) = listener.accept().unwrap();
 
-        let (near, far) = pair().unwrap();
+        let (near, far) = pair(100).unwrap();
         send(&near, accepted.as_fd()).unwrap();
         drop(accepted);
         let passed = receive(&far).unwrap().unwrap();
@@ -101,7 +118,7 @@ mod tests {
 
     #[test]
     fn nothing_waits_then_the_end() {
-        let (near, far) = pair().unwrap();
+        let (near, far) = pair(100).unwrap();
         assert_eq!(receive(&far).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(near);
         assert!(receive(&far).unwrap().is_none());
@@ -109,7 +126,7 @@ mod tests {
 
     #[test]
     fn other_messages_are_errors_and_leak_nothing() {
-        let (near, far) = pair().unwrap();
+        let (near, far) = pair(100).unwrap();
         let (read, write) = rustix::pipe::pipe().unwrap();
         send_raw(&near, &[0], &[read.as_fd(), read.as_fd(), read.as_fd()]);
         send_raw(&near, &[0, 0], &[read.as_fd()]);

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Incoming;
+use super::drain::Drain;
 
 /// A client's connection.
 ///
@@ -21,11 +22,13 @@ use super::Incoming;
 pub struct Connection {
     stream: TcpStream,
     _open: TaskTrackerToken,
+    /// Until the client has said something.
+    silent: Option<TaskTrackerToken>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, open: TaskTrackerToken) -> Self {
-        Self { stream, _open: open }
+    pub(super) fn new(stream: TcpStream, drain: &Drain) -> Self {
+        Self { stream, _open: drain.open.token(), silent: Some(drain.silent.token()) }
     }
 
     fn stream(self: Pin<&mut Self>) -> Pin<&mut TcpStream> {
@@ -39,7 +42,13 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.stream().poll_read(cx, buf)
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            this.silent = None;
+        }
+        polled
     }
 }
 

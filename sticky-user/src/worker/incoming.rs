@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
+use super::Connection;
+use super::drain::Drain;
 use super::source::Source;
-use super::{Connection, Draining};
 
 /// Pause after a failure that hits every connection, such as no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -23,38 +22,31 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Incoming {
     source: Source,
-    draining: Draining,
-    queue_empty: CancellationToken,
-    open: TaskTracker,
+    drain: Drain,
 }
 
 impl Incoming {
-    pub(super) fn new(
-        source: Source,
-        draining: Draining,
-        queue_empty: CancellationToken,
-        open: TaskTracker,
-    ) -> Self {
-        Self { source, draining, queue_empty, open }
+    pub(super) fn new(source: Source, drain: Drain) -> Self {
+        Self { source, drain }
     }
 
     async fn next(&self) -> io::Result<(TcpStream, SocketAddr)> {
         tokio::select! {
             biased;
-            () = self.draining.begun() => {}
+            () = self.drain.draining.begun() => {}
             next = self.source.next() => {
                 if let Some(connection) = next? {
                     return Ok(connection);
                 }
                 warn!("the supervisor has gone, and no new connection can come: draining");
-                self.draining.begin();
+                self.drain.draining.begin();
             }
         }
         match self.source.next_waiting() {
             Ok(Some(connection)) => Ok(connection),
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             Ok(None) | Err(_) => {
-                self.queue_empty.cancel();
+                self.drain.queue_empty.cancel();
                 future::pending().await
             }
         }
@@ -72,7 +64,7 @@ impl Listener for Incoming {
                     // Socket.IO packets are small and each is waited for. Serving goes on without.
                     let _ = stream.set_nodelay(true);
                     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                    return (Connection::new(stream, self.open.token()), peer);
+                    return (Connection::new(stream, &self.drain), peer);
                 }
                 Err(error) if concerns_one_client(&error) => {}
                 Err(error) => {

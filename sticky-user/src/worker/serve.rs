@@ -7,11 +7,10 @@ use axum::extract::{ConnectInfo, Request};
 use axum::middleware::map_request;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::connection::Peer;
+use super::drain::Drain;
 use super::source::Source;
 use super::{Error, Incoming, Worker};
 
@@ -27,17 +26,15 @@ impl Worker {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
         let (slot, slots) = (self.slot(), self.slots());
         let timeout = self.drain_timeout();
-        let draining = self.draining();
-        let queue_empty = CancellationToken::new();
-        let open = TaskTracker::new();
+        let drain = Drain::new(self.draining());
+        let Drain { draining, open, .. } = drain.clone();
         let source = Source::new(self.passed).map_err(Error::Listener)?;
-        let incoming = Incoming::new(source, draining.clone(), queue_empty.clone(), open.clone());
+        let incoming = Incoming::new(source, drain.clone());
 
         let router = router.layer(map_request(with_socket_address));
         let service = router.into_make_service_with_connect_info::<Peer>();
-        let server = axum::serve(incoming, service)
-            .with_graceful_shutdown(queue_empty.cancelled_owned())
-            .into_future();
+        let server =
+            axum::serve(incoming, service).with_graceful_shutdown(drain.all_heard()).into_future();
         tokio::pin!(server);
         notify(&[NotifyState::Ready]);
         info!(slot, slots, "ready");

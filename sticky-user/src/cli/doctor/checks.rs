@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::io;
 
 use rustix::process::{Resource, getrlimit};
 use rustix::system::uname;
@@ -38,7 +39,11 @@ fn what_a_mode_gives(mode: Mode) -> &'static str {
 /// "No" only where the kernel or the build said so; whatever else failed tells nothing.
 fn answer_of(error: &steering::Error) -> Answer {
     use steering::Error::{Load, Missing, NoCapBpf, NotBuilt, Program};
+    let short_of = |error: &io::Error| {
+        matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+    };
     match error {
+        _ if chain(error).filter_map(|it| it.downcast_ref()).any(short_of) => Answer::Unknown,
         NotBuilt | NoCapBpf(_) | Load(_) | Missing(_) | Program { .. } => Answer::No,
         _ => Answer::Unknown,
     }
@@ -76,7 +81,9 @@ fn open_files() -> Check {
     let (answer, detail) = match limit {
         Some(limit) if limit < FEW_OPEN_FILES => (
             Answer::No,
-            format!("{limit}, so few clients per worker; raise it: `ulimit -Hn`, LimitNOFILE="),
+            format!(
+                "{limit}, so few clients per worker; raise it: `ulimit -Hn 100000` as root, or LimitNOFILE= in the unit"
+            ),
         ),
         Some(limit) => (Answer::Yes, format!("{limit}, one for each client of a worker")),
         None => (Answer::Yes, "no limit".into()),
@@ -110,7 +117,14 @@ fn jit() -> Check {
 
 fn sysctl(name: &str, path: &str, judge: impl FnOnce(u64) -> (Answer, String)) -> Check {
     let value = fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
-    let unknown = || (Answer::Unknown, format!("cannot read {path}; is /proc mounted?"));
+    let unknown = || {
+        (
+            Answer::Unknown,
+            format!(
+                "cannot read {path}: /proc is not mounted, or this is a container, which does not show it"
+            ),
+        )
+    };
     let (answer, detail) = value.map_or_else(unknown, judge);
     Check { name: name.into(), answer, detail }
 }

@@ -109,9 +109,10 @@ impl Args {
 }
 
 fn spread_of(mapping: &Mapping, path: &Path) -> Result<Spread, WhichError> {
-    let file = path.display().to_string();
+    let standard_input = path.as_os_str() == "-";
+    let file = if standard_input { "standard input".into() } else { path.display().to_string() };
     let failed = |source| WhichError::Read { file: file.clone(), source };
-    let input: Box<dyn BufRead> = if path.as_os_str() == "-" {
+    let input: Box<dyn BufRead> = if standard_input {
         Box::new(io::stdin().lock())
     } else {
         Box::new(BufReader::new(File::open(path).map_err(failed)?))

@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use rustix::process::{Resource, getrlimit};
+use sticky_ebpf::SlotCount;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -39,11 +41,13 @@ impl FdPassing {
         let address = listeners.address();
         let mut slots = Vec::new();
         let mut outboxes = Vec::new();
+        let share = share_of_open_files(plan.mapping.slots());
         for _ in plan.mapping.slots().iter() {
             let step = "make a socket pair for a slot";
-            let (near, far) = fd_passing::pair().map_err(Error::system(step))?;
+            let (near, far) = fd_passing::pair(share).map_err(Error::system(step))?;
             slots.push(far);
-            outboxes.push(Outbox::new(near, plan.backlog).map_err(Error::system(step))?);
+            let limit = plan.backlog.min(share);
+            outboxes.push(Outbox::new(near, limit).map_err(Error::system(step))?);
         }
         let outboxes: Arc<[Outbox]> = outboxes.into();
         let stop = CancellationToken::new();
@@ -53,10 +57,18 @@ impl FdPassing {
     }
 }
 
+/// How many connections may be on their way to one slot, and as many wait for that: of all slots
+/// together half of the open files that this process may have, so that slots whose workers do not
+/// take theirs leave enough for the others.
+fn share_of_open_files(slots: SlotCount) -> u16 {
+    let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    u16::try_from(open_files / 4 / u64::from(slots.get())).unwrap_or(u16::MAX).max(1)
+}
+
 /// Passes a socket from one end of a pair to the other.
 pub fn probe() -> Result<(), Error> {
     let step = "pass a descriptor over a Unix socket";
-    let (near, far) = fd_passing::pair().map_err(Error::system(step))?;
+    let (near, far) = fd_passing::pair(1).map_err(Error::system(step))?;
     fd_passing::send(&near, std::os::fd::AsFd::as_fd(&far)).map_err(Error::system(step))?;
     fd_passing::receive(&far).map(drop).map_err(Error::system(step))
 }

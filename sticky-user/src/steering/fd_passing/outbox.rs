@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -13,6 +14,9 @@ use tracing::{error, warn};
 use crate::listener::Queue;
 use crate::steering::SlotCounts;
 use crate::sys::{fd_passing, readiness};
+
+/// Pause when the user has too many descriptors on their way.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Passes connections to one slot. What its socket does not take at once waits here, so that a
 /// slow worker holds up nobody else.
@@ -51,7 +55,7 @@ impl Outbox {
                     self.selected.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if fd_passing::is_crowded(&error) => {}
                 Err(error) => return self.refuse(&error),
             }
         }
@@ -96,13 +100,25 @@ async fn flush(
     selected: Arc<AtomicU64>,
 ) {
     while let Some(connection) = connections.recv().await {
-        let send = |socket: &OwnedFd| fd_passing::send(socket, connection.as_fd());
-        match socket.async_io(Interest::WRITABLE, send).await {
+        match send(&socket, &connection).await {
             Ok(()) => {
                 selected.fetch_add(1, Ordering::Relaxed);
             }
             Err(error) => error!("a connection was lost on its way to its slot: {error}"),
         }
         waiting.send_modify(|waiting| *waiting -= 1);
+    }
+}
+
+/// Sends as soon as the socket takes it.
+async fn send(socket: &AsyncFd<OwnedFd>, connection: &OwnedFd) -> io::Result<()> {
+    loop {
+        let send = |socket: &OwnedFd| fd_passing::send(socket, connection.as_fd());
+        match socket.async_io(Interest::WRITABLE, send).await {
+            Err(error) if fd_passing::is_crowded(&error) => {
+                tokio::time::sleep(PAUSE).await; // real delay: the limit of a user has no event
+            }
+            sent => return sent,
+        }
     }
 }

@@ -1,0 +1,62 @@
+// The page of the reference application in a real browser, used as a person would.
+//
+// Input: { url }. Output: what the page shows.
+import { chromium } from 'playwright-core';
+import { DEADLINE, main } from './clients.mjs';
+
+const TEXT = 'hello from the first page';
+
+await main(async ({ url }) => {
+  const browser = await chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: [
+      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+      // It looks nobody up and reaches nobody else.
+      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+    ],
+  });
+  try {
+    const first = await open(browser, url);
+    const second = await open(browser, url);
+    for (const { page } of [first, second]) {
+      await page.fill('#room', 'tea room');
+      await page.click('#join-button');
+      await page.waitForFunction(() => document.querySelector('#here').textContent === 'Room tea room');
+    }
+    await first.page.fill('#text', TEXT);
+    await first.page.press('#text', 'Enter');
+    const shown = [];
+    for (const { page } of [first, second]) {
+      await page.waitForFunction(
+        (text) => document.querySelector('#log').textContent.includes(text), TEXT);
+      shown.push(await page.textContent('#log'));
+    }
+    await first.page.waitForFunction(
+      () => document.querySelector('#transport').textContent === 'websocket');
+    return {
+      slot: await first.page.textContent('#slot'),
+      pid: Number(await first.page.textContent('#pid')),
+      peer: await first.page.textContent('#peer'),
+      mode: await first.page.textContent('#mode'),
+      shown,
+      errors: [...first.errors, ...second.errors],
+    };
+  } finally {
+    await browser.close();
+  }
+});
+
+async function open(browser, url) {
+  const page = await browser.newPage();
+  page.setDefaultTimeout(DEADLINE);
+  const errors = [];
+  page.on('pageerror', (error) => errors.push(error.message));
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) errors.push(message.text());
+  });
+  await page.goto(url);
+  await page.waitForFunction(() => document.querySelector('#state').textContent.startsWith('connected'));
+  await page.waitForFunction(() => document.querySelector('#peer').textContent.includes(':'));
+  return { page, errors };
+}

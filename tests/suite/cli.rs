@@ -1,0 +1,4 @@
+//! `which` and `doctor`, as a person types them.
+
+mod doctor;
+mod which;

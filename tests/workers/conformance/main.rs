@@ -1,0 +1,75 @@
+//! A Socket.IO server whose clients can ask for everything that the adapter does.
+//!
+//! ```text
+//! sticky-conformance [--patient]
+//! ```
+//!
+//! No broadcast with ack ends by the server's time-out here unless a client asks for one, and with
+//! `--patient` no question to the other workers does: whoever waits for a time-out waits in vain.
+
+mod commands;
+mod remote;
+mod target;
+
+use std::env;
+use std::error::Error;
+use std::io::stderr;
+use std::time::Duration;
+
+use axum::Router;
+use tracing_subscriber::filter::LevelFilter;
+use serde_json::json;
+use socketioxide::SocketIo;
+use socketioxide::adapter::Emitter;
+use socketioxide::extract::SocketRef;
+use socketioxide_redis::{RedisAdapterConfig, RedisAdapterCtr};
+use sticky_user::bus::{Adapter, Bus};
+use sticky_user::worker::{Worker, sessions};
+
+type Bused = Adapter<Emitter>;
+type Io = SocketIo<Bused>;
+type Socket = SocketRef<Bused>;
+
+const NAMESPACES: [&str; 2] = ["/", "/other"];
+const LARGEST: usize = 4 << 20;
+/// As many packets may wait for a client: a test sends more at once than people do.
+const MAX_WAITING: usize = 1 << 16;
+const FOR_EVER: Duration = Duration::from_hours(1);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // As the supervisor logs, and to the same place.
+    let level: LevelFilter = env::var("STICKY_LOG")?.parse()?;
+    tracing_subscriber::fmt().with_writer(stderr).with_max_level(level).with_ansi(false).init();
+    let worker = Worker::from_env()?;
+    let bus = Bus::from_env().await?;
+    let adapter = if env::args().any(|argument| argument == "--patient") {
+        let config = RedisAdapterConfig::new().with_request_timeout(FOR_EVER);
+        RedisAdapterCtr::new_with_driver(bus, config)
+    } else {
+        bus.adapter()
+    };
+    let (layer, io) = SocketIo::builder()
+        .with_adapter::<Bused>(adapter)
+        .max_payload(LARGEST as u64)
+        .ws_max_message_size(LARGEST)
+        .ws_max_frame_size(LARGEST)
+        .max_buffer_size(MAX_WAITING)
+        .ack_timeout(FOR_EVER)
+        .build_layer();
+    let slot = worker.slot();
+    for namespace in NAMESPACES {
+        let server = io.clone();
+        io.ns(namespace, async move |socket: Socket| {
+            sessions::joined(&socket);
+            commands::register(&socket, &server);
+            remote::register(&socket, &server);
+            let welcome = json!({ "slot": slot, "pid": std::process::id(), "id": socket.id });
+            // Who is gone already needs none.
+            let _ = socket.emit("welcome", &welcome);
+        })
+        .await?;
+    }
+    let routes = sessions::close_on_drain(&worker, io, Router::new().layer(layer));
+    Ok(worker.serve(routes).await?)
+}
