@@ -10,7 +10,7 @@ use crate::round::Round;
 
 /// What all rounds showed.
 #[derive(Default)]
-pub struct Report {
+pub(crate) struct Report {
     embedded: Vec<Round>,
     redis: Vec<Round>,
 }
@@ -24,12 +24,12 @@ struct Row {
 }
 
 impl Report {
-    pub fn add(&mut self, bus: &str, round: Round) {
+    pub(crate) fn add(&mut self, bus: &str, round: Round) {
         if bus == "redis" { self.redis.push(round) } else { self.embedded.push(round) }
     }
 
     /// Prints the table and writes `target/bench/bus.md` and `bus.json`.
-    pub fn write(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+    pub(crate) fn write(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
         let rows = [row("embedded", &self.embedded), row("redis", &self.redis)];
         let table = table(&rows);
         print!("{table}");

@@ -14,16 +14,16 @@ const WINDOW: u32 = 256;
 const SIZE: usize = 256;
 
 /// What one round showed.
-pub struct Round {
+pub(crate) struct Round {
     /// From publishing to the last worker's receiving, half and 99 of 100 messages at most.
-    pub p50: Duration,
-    pub p99: Duration,
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
     /// Messages a second, each received by all workers.
-    pub per_second: f64,
+    pub(crate) per_second: f64,
 }
 
 impl Round {
-    pub fn run(workers: &Workers) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    pub(crate) fn run(workers: &Workers) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let mut latencies = Vec::with_capacity(ONE_BY_ONE);
         for _ in 0..ONE_BY_ONE {
             let start = Instant::now();

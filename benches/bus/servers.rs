@@ -9,11 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sticky_user::bus::mesh::{self, Mesh};
-use sticky_user::bus::{Bus, RedisUrl};
+use sticky_user::bus::{Bus, RedisUrls};
 use tempfile::TempDir;
 
 /// Where one worker finds its bus.
-pub enum Place {
+pub(crate) enum Place {
     /// Its place in the mesh, and its slot's socket.
     Mesh(mesh::Place, OwnedFd),
     /// The URL of the Redis server.
@@ -22,29 +22,29 @@ pub enum Place {
 
 impl Place {
     /// Joins the bus.
-    pub async fn join(self) -> Result<Bus, Box<dyn Error + Send + Sync>> {
+    pub(crate) async fn join(self) -> Result<Bus, Box<dyn Error + Send + Sync>> {
         Ok(match self {
             Self::Mesh(place, socket) => Bus::Mesh(Mesh::join(&place, socket).await?),
-            Self::Redis(url) => Bus::redis(&url.parse::<RedisUrl>()?).await?,
+            Self::Redis(url) => Bus::redis(&url.parse::<RedisUrls>()?).await?,
         })
     }
 }
 
 /// A socket per slot.
-pub struct Sockets {
+pub(crate) struct Sockets {
     directory: TempDir,
     listeners: Vec<UnixListener>,
 }
 
 impl Sockets {
-    pub fn open(slots: u32) -> io::Result<Self> {
+    pub(crate) fn open(slots: u32) -> io::Result<Self> {
         let directory = TempDir::new()?;
         let bind = |slot| UnixListener::bind(mesh::socket(directory.path(), slot));
         let listeners = (0..slots).map(bind).collect::<io::Result<_>>()?;
         Ok(Self { directory, listeners })
     }
 
-    pub fn place(&self, slot: u32) -> io::Result<Place> {
+    pub(crate) fn place(&self, slot: u32) -> io::Result<Place> {
         let listener = self.listeners.get(slot as usize).ok_or(io::ErrorKind::NotFound)?;
         let slots = u32::try_from(self.listeners.len()).unwrap_or(u32::MAX);
         let directory = self.directory.path().to_path_buf();
@@ -53,14 +53,14 @@ impl Sockets {
 }
 
 /// A Redis server of our own, without persistence, on a Unix socket: as near as Redis can be.
-pub struct Redis {
+pub(crate) struct Redis {
     server: Child,
     socket: PathBuf,
     _directory: TempDir,
 }
 
 impl Redis {
-    pub fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         let directory = TempDir::new()?;
         let socket = directory.path().join("redis.sock");
         let server = Command::new("redis-server")
@@ -79,7 +79,7 @@ impl Redis {
         Ok(redis)
     }
 
-    pub fn place(&self) -> io::Result<Place> {
+    pub(crate) fn place(&self) -> io::Result<Place> {
         Ok(Place::Redis(format!("redis+unix://{}", self.socket.display())))
     }
 }

@@ -23,15 +23,18 @@ const BUFFER: usize = 1024;
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// One publisher, and others who tell when they have received a message.
-pub struct Workers {
-    pub receivers: u32,
+pub(crate) struct Workers {
+    pub(crate) receivers: u32,
     publish: UnboundedSender<Vec<u8>>,
     received: Receiver<Instant>,
 }
 
 impl Workers {
     /// Starts `workers` of them; returns when all have joined.
-    pub fn start(workers: u32, place: impl Fn(u32) -> io::Result<Place>) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        workers: u32,
+        place: impl Fn(u32) -> io::Result<Place>,
+    ) -> Result<Self, Failure> {
         let (received_sender, received) = channel();
         let (publish, requests) = unbounded_channel();
         let (ready_sender, ready) = channel();
@@ -49,12 +52,12 @@ impl Workers {
         Ok(Self { receivers: workers - 1, publish, received })
     }
 
-    pub fn publish(&self, message: Vec<u8>) -> Result<(), Failure> {
+    pub(crate) fn publish(&self, message: Vec<u8>) -> Result<(), Failure> {
         Ok(self.publish.send(message)?)
     }
 
     /// When the next message was received by the next worker.
-    pub fn received(&self) -> Result<Instant, Failure> {
+    pub(crate) fn received(&self) -> Result<Instant, Failure> {
         Ok(self.received.recv()?)
     }
 }

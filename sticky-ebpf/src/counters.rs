@@ -8,7 +8,8 @@
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunCounters {
-    /// Runs of the program: one per connection attempt.
+    /// Runs of the program: one per connection attempt, and one for each stray segment of a
+    /// connection that the kernel no longer knows.
     pub runs: u64,
     /// Dropped: neither IPv4 nor IPv6.
     pub other_protocol: u64,

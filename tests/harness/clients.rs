@@ -136,13 +136,13 @@ impl Pending<'_> {
 
 impl<'a> Client<'a> {
     /// Sends an event with these arguments, which the server answers.
-    pub fn begin(&self, event: &str, args: Value) -> Pending<'a> {
-        self.tell(json!({ "do": "ask", "event": event, "args": args }))
+    pub fn begin(&self, event: &str, args: impl Into<Value>) -> Pending<'a> {
+        self.tell(json!({ "do": "ask", "event": event, "args": args.into() }))
     }
 
     /// Sends an event with these arguments, and gives what the server answers.
     #[track_caller]
-    pub fn ask<T: DeserializeOwned>(&self, event: &str, args: Value) -> T {
+    pub fn ask<T: DeserializeOwned>(&self, event: &str, args: impl Into<Value>) -> T {
         self.begin(event, args).answer()
     }
 

@@ -113,7 +113,6 @@ fn redis_urls_that_cannot_be_read() {
         "redis://127.0.0.1/a",
         "redis://:open-sesame@",
         "redis://user:open-sesame@127.0.0.1:6379:6379",
-        "rediss://:open-sesame@127.0.0.1",
         "open-sesame",
     ];
     for url in urls {

@@ -10,8 +10,11 @@ impl Driver for Bus {
     async fn publish(&self, channel: String, message: Vec<u8>) -> Result<(), Error> {
         match self {
             Self::Alone => Ok(()),
-            Self::Mesh(mesh) => Ok(mesh.publish(&channel, &message)?),
-            Self::Redis(driver) => Ok(driver.publish(channel, message).await?),
+            Self::Mesh(mesh) => Ok(mesh.publish(&channel, &message).await?),
+            Self::Redis(redis) => {
+                redis.publish(&channel, &message).await;
+                Ok(())
+            }
         }
     }
 
@@ -23,7 +26,7 @@ impl Driver for Bus {
         match self {
             Self::Alone => Ok(MessageStream::new_empty()),
             Self::Mesh(mesh) => Ok(mesh.subscribe(channel, size).await),
-            Self::Redis(driver) => Ok(driver.subscribe(channel, size).await?),
+            Self::Redis(redis) => Ok(redis.subscribe(&channel).await),
         }
     }
 
@@ -34,7 +37,10 @@ impl Driver for Bus {
                 mesh.unsubscribe(&channel);
                 Ok(())
             }
-            Self::Redis(driver) => Ok(driver.unsubscribe(channel).await?),
+            Self::Redis(redis) => {
+                redis.unsubscribe(&channel);
+                Ok(())
+            }
         }
     }
 
@@ -43,7 +49,7 @@ impl Driver for Bus {
         match self {
             Self::Alone => Ok(1),
             Self::Mesh(mesh) => Ok(mesh.workers(channel)),
-            Self::Redis(driver) => Ok(driver.num_serv(channel).await?),
+            Self::Redis(redis) => Ok(redis.workers(channel).await),
         }
     }
 }

@@ -1,12 +1,25 @@
-//! What the supervisor tells of the embedded bus.
+//! What the supervisor tells of the bus.
 
 use std::env;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::str::FromStr;
 
-use super::Error;
 use super::mesh::Place;
+use super::{Error, InvalidRedisUrl, REDIS_CA_VARIABLE, REDIS_VARIABLE, RedisUrls};
 use crate::sys::inherited;
+
+/// The Redis server (`STICKY_REDIS`, `STICKY_REDIS_CA`); `None` where there is none.
+pub(super) fn redis() -> Result<Option<RedisUrls>, Error> {
+    let Some(urls) = env::var_os(REDIS_VARIABLE).filter(|urls| !urls.is_empty()) else {
+        return Ok(None);
+    };
+    let urls: RedisUrls = urls.to_str().ok_or(InvalidRedisUrl::NOT_TEXT)?.parse()?;
+    match env::var_os(REDIS_CA_VARIABLE).filter(|path| !path.is_empty()) {
+        Some(path) => urls.with_authorities_of(Path::new(&path)).map(Some),
+        None => Ok(Some(urls)),
+    }
+}
 
 /// The worker's place in the mesh and its slot's socket (`STICKY_BUS`, `STICKY_SLOT`,
 /// `STICKY_WORKERS`, and the descriptor named `bus`); `None` where there is none.

@@ -1,11 +1,10 @@
 //! What can go wrong with the bus.
 
 use std::io;
+use std::path::PathBuf;
 
-use socketioxide_redis::drivers::redis::RedisError;
-
-use super::InvalidRedisUrl;
 use super::mesh::MeshError;
+use super::redis::{InvalidRedisAuthorities, InvalidRedisUrl};
 
 /// Why the bus cannot be used. Holds no password: texts name the server without it.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +42,7 @@ pub enum Error {
     /// The user lacks a right.
     #[error(
         "Redis at {url} does not let this user do what the bus needs: {reason}; let it with \
-         `ACL SETUSER <user> +@connection +@pubsub +info &*`"
+         `ACL SETUSER <user> +@connection +@pubsub +info +cluster|slots +cluster|info &*`"
     )]
     Forbidden {
         /// The server.
@@ -81,10 +80,72 @@ pub enum Error {
         /// What it holds.
         value: String,
     },
-    /// A message could not be passed on, or a channel not be joined.
+    /// TLS could not be agreed on.
     #[error(
-        "the bus (Redis) failed: {0}; a connection that broke stays broken until this worker is \
-         restarted"
+        "no secure connection to Redis at {url}: {reason}; check that this port speaks TLS and that \
+         the server's certificate is for this host; where a private authority signed it, name that \
+         one's certificate with --redis-ca FILE (STICKY_REDIS_CA)"
     )]
-    Driver(#[from] RedisError),
+    NotSecure {
+        /// The server.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The certificates of authorities cannot be read.
+    #[error("cannot read {} (--redis-ca, STICKY_REDIS_CA)", path.display())]
+    AuthoritiesUnread {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There are none in the file.
+    #[error("cannot use {} (--redis-ca, STICKY_REDIS_CA)", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: InvalidRedisAuthorities,
+    },
+    /// The server is none of a cluster, and should be.
+    #[error(
+        "Redis at {url} is not a node of a cluster, which several URLs or redis-cluster:// mean; \
+         name this one alone as redis://, or start it with `cluster-enabled yes`"
+    )]
+    NoCluster {
+        /// The server.
+        url: String,
+    },
+    /// The cluster does not work at present.
+    #[error(
+        "the Redis Cluster of {url} is down: {served} of its 16384 slots are served; see \
+         `redis-cli cluster info` and `redis-cli --cluster check`"
+    )]
+    ClusterDown {
+        /// The node that says so.
+        url: String,
+        /// How many slots work.
+        served: String,
+    },
+}
+
+impl Error {
+    /// Whether it may pass by itself: a server comes back.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::ClusterDown { .. })
+    }
+
+    /// The reason alone, where the server is known.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Unreachable { reason, .. }
+            | Self::NotSecure { reason, .. }
+            | Self::Forbidden { reason, .. }
+            | Self::Unusable { reason, .. } => reason.clone(),
+            Self::PasswordMissing { .. } => "it asks for a password".into(),
+            Self::PasswordRefused { .. } => "it refused the password".into(),
+            other => other.to_string(),
+        }
+    }
 }

@@ -18,21 +18,21 @@ pub struct Health {
 
 /// Where a bus says how it is doing. Clones say it of the same bus.
 #[derive(Clone, Debug, Default)]
-pub struct HealthReporter(watch::Sender<Health>);
+pub(super) struct HealthReporter(watch::Sender<Health>);
 
 impl HealthReporter {
     /// What is said, now and from now on.
-    pub fn watch(&self) -> watch::Receiver<Health> {
+    pub(super) fn watch(&self) -> watch::Receiver<Health> {
         self.0.subscribe()
     }
 
     /// The bus is up, or it is not.
-    pub fn up(&self, up: bool) {
+    pub(super) fn up(&self, up: bool) {
         self.change(|health| health.up = up);
     }
 
     /// The bus came back.
-    pub fn reconnected(&self) {
+    pub(super) fn reconnected(&self) {
         self.change(|health| {
             health.up = true;
             health.reconnects += 1;
@@ -40,12 +40,12 @@ impl HealthReporter {
     }
 
     /// So many other workers hear this one.
-    pub fn peers(&self, peers: u16) {
+    pub(super) fn peers(&self, peers: u16) {
         self.change(|health| health.peers = peers);
     }
 
     /// So many messages more were lost.
-    pub fn dropped(&self, messages: u64) {
+    pub(super) fn dropped(&self, messages: u64) {
         self.change(|health| health.dropped += messages);
     }
 

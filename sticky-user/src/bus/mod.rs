@@ -25,23 +25,34 @@ mod error;
 mod health;
 pub mod mesh;
 mod redis;
+mod report;
 
-use std::env;
 use std::fmt;
+use std::time::Duration;
 
-use socketioxide_redis::drivers::redis::RedisDriver;
 use socketioxide_redis::{RedisAdapterConfig, RedisAdapterCtr};
+use tokio::sync::watch;
 use tracing::debug;
 
+use self::health::HealthReporter;
 use self::mesh::Mesh;
 
 pub use adapter::{Acks, Adapter};
 pub use error::Error;
 pub use health::Health;
-pub use redis::{InvalidRedisUrl, RedisUrl};
+pub use redis::{InvalidRedisAuthorities, InvalidRedisUrl, RedisBus, RedisUrls};
 
-/// The variable that names the Redis server, for a worker.
+/// The variable that names the Redis server, for a worker; or, separated by commas, nodes of a
+/// Redis Cluster.
 pub const REDIS_VARIABLE: &str = "STICKY_REDIS";
+
+/// The variable that names a file with the certificates of the authorities that sign Redis's
+/// certificate (PEM), where that is not one which browsers trust.
+pub const REDIS_CA_VARIABLE: &str = "STICKY_REDIS_CA";
+
+/// How long a request to all workers waits for those that count and do not answer: with Redis,
+/// those of a host that went without a word.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What carries broadcasts to the other workers. Clones share one connection.
 #[derive(Clone)]
@@ -51,21 +62,21 @@ pub enum Bus {
     Alone,
     /// The other workers of this supervisor.
     Mesh(Mesh),
-    /// A Redis server.
-    Redis(RedisDriver),
+    /// A Redis server, or a Redis Cluster.
+    Redis(RedisBus),
 }
 
 impl Bus {
     /// Takes the bus that the environment names: the Redis server of `STICKY_REDIS`, else the
     /// embedded bus whose socket the supervisor passed, else none.
     pub async fn from_env() -> Result<Self, Error> {
-        let url = env::var_os(REDIS_VARIABLE).unwrap_or_default();
-        if url.is_empty() {
-            return Self::embedded().await;
+        let bus = match environment::redis()? {
+            Some(urls) => Self::redis(&urls).await?,
+            None => Self::embedded().await?,
+        };
+        if !matches!(bus, Self::Alone) {
+            report::start(bus.health());
         }
-        let url: RedisUrl = url.to_str().ok_or(InvalidRedisUrl::NOT_TEXT)?.parse()?;
-        let bus = Self::redis(&url).await?;
-        debug!("broadcasts go through Redis at {url}");
         Ok(bus)
     }
 
@@ -79,18 +90,41 @@ impl Bus {
         Ok(Self::Mesh(Mesh::join(&place, socket).await?))
     }
 
-    /// Connects to the Redis server at `url`, after [`RedisUrl::check`].
+    /// Connects to the Redis server, or the Redis Cluster, after [`RedisUrls::check`].
     ///
-    /// A connection that breaks stays broken: broadcasts then fail, and say so, until the worker
-    /// is restarted.
-    pub async fn redis(url: &RedisUrl) -> Result<Self, Error> {
-        url.check().await?;
-        Ok(Self::Redis(url.driver().await?))
+    /// One that does not answer is no error here, and a connection that breaks later is none
+    /// either: broadcasts reach this worker's clients, and all others as soon as it answers.
+    pub async fn redis(urls: &RedisUrls) -> Result<Self, Error> {
+        let answers = match urls.check().await {
+            Err(error) if error.is_passing() => {
+                debug!("{error}");
+                false
+            }
+            result => result.map(|()| true)?,
+        };
+        let bus = RedisBus::connect(urls);
+        if answers {
+            bus.settled().await;
+        }
+        debug!("broadcasts go through Redis at {urls}");
+        Ok(Self::Redis(bus))
+    }
+
+    /// How it is doing, now and from now on.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        match self {
+            Self::Alone => HealthReporter::default().watch(),
+            Self::Mesh(mesh) => mesh.health(),
+            Self::Redis(redis) => redis.health(),
+        }
     }
 
     /// What [`socketioxide::SocketIoBuilder::with_adapter`] asks for.
     pub fn adapter(&self) -> RedisAdapterCtr<Self> {
-        RedisAdapterCtr::new_with_driver(self.clone(), RedisAdapterConfig::new())
+        RedisAdapterCtr::new_with_driver(
+            self.clone(),
+            RedisAdapterConfig::new().with_request_timeout(REQUEST_TIMEOUT),
+        )
     }
 }
 

@@ -28,6 +28,10 @@ impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         let mut command = self.command.into_iter();
         let program = command.next().unwrap_or_default();
+        if program == THIS_BINARY {
+            // A capability that `setcap` gave to this file is the supervisor's, not the worker's.
+            rustix::thread::set_no_new_privs(true)?;
+        }
         let source = process::Command::new(&program)
             .arg0(if program == THIS_BINARY { OsStr::new("sticky") } else { &program })
             .args(command)

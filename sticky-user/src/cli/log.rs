@@ -18,6 +18,8 @@ impl LogArgs {
             .with_writer(std::io::stderr)
             .with_max_level(self.log)
             .with_target(false)
+            // Serving goes on when nobody reads the log; complaining about that would panic.
+            .log_internal_errors(false)
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
             .try_init();
     }

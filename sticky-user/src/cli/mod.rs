@@ -6,6 +6,7 @@ mod app;
 mod doctor;
 mod launch;
 mod log;
+mod redis;
 mod run;
 mod status;
 mod target;
@@ -13,7 +14,7 @@ mod values;
 mod which;
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write};
 use std::iter;
 use std::process::ExitCode;
 
@@ -83,9 +84,11 @@ pub fn main() -> ExitCode {
 
 /// The error, and below it what caused it.
 fn report(error: &(dyn Error + 'static)) {
-    eprintln!("error: {error}");
+    let mut out = io::stderr().lock();
+    // The exit code tells too, where nobody reads this.
+    let _ = writeln!(out, "error: {error}");
     for cause in chain(error).skip(1) {
-        eprintln!("  because: {cause}");
+        let _ = writeln!(out, "  because: {cause}");
     }
 }
 

@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use sticky_ebpf::{Ipv6Prefix, MAX_SLOTS, Mapping, SlotCount};
 use tracing::info;
 
 use super::log::LogArgs;
+use super::redis::RedisArgs;
 use super::values::{address, duration};
 use super::{Failure, block_on};
-use crate::bus::{REDIS_VARIABLE, RedisUrl};
 use crate::steering::{ModeChoice, Plan};
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::status::Status;
@@ -37,12 +38,8 @@ pub(super) struct Args {
     #[arg(long, default_value = "auto", env = "STICKY_MODE")]
     mode: ModeChoice,
 
-    /// Carry broadcasts between workers over this Redis server, 7.0 or later
-    ///
-    /// redis://[user:password@]host[:port][/database]. The command line is visible to every user
-    /// of the host: with a password, better use the variable.
-    #[arg(long, value_name = "URL", env = "STICKY_REDIS", hide_env_values = true)]
-    redis: Option<String>,
+    #[command(flatten)]
+    redis: RedisArgs,
 
     /// The control socket; its directory is made, and is for this supervisor alone
     #[arg(long, value_name = "PATH", env = "STICKY_CONTROL")]
@@ -78,7 +75,7 @@ pub(super) struct Args {
     restart_delay_max: Duration,
 
     /// Log every decision: the client's key, and its slot
-    #[arg(long, env = "STICKY_LOG_STEERING")]
+    #[arg(long, env = "STICKY_LOG_STEERING", value_parser = FalseyValueParser::new())]
     log_steering: bool,
 
     #[command(flatten)]
@@ -94,11 +91,8 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         self.log.init();
-        let redis: Option<RedisUrl> = match &self.redis {
-            Some(url) => Some(url.parse().map_err(|error| Failure::Usage(Box::new(error)))?),
-            None => None,
-        };
-        let settings = self.settings();
+        let redis = self.redis.urls()?;
+        let settings = self.settings(redis.is_none());
         block_on(async {
             if let Some(redis) = &redis {
                 redis.check().await?;
@@ -111,13 +105,10 @@ impl Args {
         })?
     }
 
-    fn settings(self) -> Settings {
+    fn settings(self, embedded_bus: bool) -> Settings {
         let workers = self.workers.unwrap_or_else(one_per_processor);
         let mut environment = vec![("STICKY_LOG".to_string(), self.log.level().into())];
-        let embedded_bus = self.redis.is_none();
-        if let Some(url) = self.redis {
-            environment.push((REDIS_VARIABLE.into(), url.into()));
-        }
+        environment.extend(self.redis.environment());
         Settings {
             plan: Plan {
                 listen: self.listen,

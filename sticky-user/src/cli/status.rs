@@ -40,8 +40,7 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
         writeln!(out, "not {}: {}", refused.mode, refused.why)?;
     }
     if let Some(counters) = &status.counters {
-        let dropped = counters.runs - counters.slots.iter().map(|slot| slot.selected).sum::<u64>();
-        writeln!(out, "connections: {} seen, {dropped} dropped", counters.runs)?;
+        writeln!(out, "connections: {} seen, {} dropped", counters.runs, counters.dropped())?;
     }
     let [slot, state, pid, uptime, restarts, steered, queue, bus] =
         ["SLOT", "STATE", "PID", "UPTIME", "RESTARTS", "STEERED", "QUEUE", "BUS"];

@@ -1,12 +1,20 @@
 //! Values on the command line.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
+
+/// No wait of a supervisor is shorter or longer.
+const BOUNDS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24 * 365);
 
 /// Reads `500ms`, `10s`, `2m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write it as 500ms, 10s or 2m"))
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it as 500ms, 10s or 2m"))?;
+    if BOUNDS.contains(&duration) {
+        return Ok(duration);
+    }
+    Err("a duration here is from 1ms to a year".into())
 }
 
 /// Reads `0.0.0.0:3000`, `[::]:3000`.

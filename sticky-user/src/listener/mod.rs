@@ -35,21 +35,19 @@ impl Listeners {
         let first =
             bind(address, Sharing::Exclusive).map_err(|error| Error::bind(address, error))?;
         let address = local_address(&first)?;
-        // From now on the others may join; a second supervisor, which also asks for the port
-        // exclusively first, may not.
-        first.set_reuse_port(true).map_err(Error::step("share the port between the slots"))?;
-
         let closed = Error::step("keep the door closed");
         let door = Door::close_first(&first).map_err(&closed)?;
+        // From now on the others may join; a second supervisor, which also asks for the port
+        // exclusively first, may not, since this one listens.
+        first.set_reuse_port(true).map_err(Error::step("share the port between the slots"))?;
+        first.listen(backlog).map_err(|error| Error::bind(address, error))?;
         let mut sockets = vec![first];
         for _ in 1..count {
             let next =
                 bind(address, Sharing::Slots).map_err(|error| Error::bind(address, error))?;
+            door.close(&next).map_err(&closed)?;
+            next.listen(backlog).map_err(|error| Error::bind(address, error))?;
             sockets.push(next);
-        }
-        for socket in &sockets {
-            door.close(socket).map_err(&closed)?;
-            socket.listen(backlog).map_err(|error| Error::bind(address, error))?;
         }
         Ok(Self { sockets, address, backlog, door })
     }

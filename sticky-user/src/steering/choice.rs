@@ -1,5 +1,8 @@
 //! The best mode that the host allows.
 
+use std::error::Error as StdError;
+use std::iter;
+
 use super::{Error, Mode, ModeChoice, probe};
 
 /// A mode that was not taken, and why.
@@ -9,6 +12,15 @@ pub struct Refusal {
     pub mode: Mode,
     /// Why the host does not allow it.
     pub error: Error,
+}
+
+impl Refusal {
+    /// The error with its causes, on one line.
+    pub fn why(&self) -> String {
+        let first: &(dyn StdError + 'static) = &self.error;
+        let causes = iter::successors(Some(first), |&error| error.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
 }
 
 /// The mode to use, and why it is no better one.

@@ -31,6 +31,12 @@ pub struct SlotCounts {
 }
 
 impl Counters {
+    /// Dropped for whatever reason.
+    pub fn dropped(&self) -> u64 {
+        let by_slot = self.slots.iter().map(|slot| slot.empty + slot.refused).sum::<u64>();
+        self.other_protocol + self.unreadable + self.no_bucket + by_slot
+    }
+
     pub(super) fn new(run: RunCounters, slots: impl Iterator<Item = SlotCounters>) -> Self {
         Self {
             runs: run.runs,

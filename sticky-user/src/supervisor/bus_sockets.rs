@@ -18,13 +18,16 @@ pub(super) struct BusSockets {
 impl BusSockets {
     /// Opens them, in place of what a supervisor that was killed may have left.
     pub(super) fn open(directory: &Path, slots: u32) -> io::Result<Self> {
+        // Its number of slots may have been another.
+        for stale in fs::read_dir(directory)? {
+            let stale = stale?;
+            if mesh::is_socket(&stale.file_name()) {
+                fs::remove_file(stale.path())?;
+            }
+        }
         let mut this = Self { directory: directory.to_path_buf(), sockets: Vec::new() };
         for slot in 0..slots {
-            let path = mesh::socket(directory, slot);
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => this.sockets.push(UnixListener::bind(path)?),
-            }
+            this.sockets.push(UnixListener::bind(mesh::socket(directory, slot))?);
         }
         Ok(this)
     }

@@ -44,10 +44,14 @@ pub async fn run(settings: &Settings, announce: impl FnOnce(&status::Status)) ->
 
     let Choice { mode, refused } = steering::choose(settings.mode);
     for refusal in &refused {
-        info!("mode {} is not possible here: {}", refusal.mode, refusal.error);
+        info!("mode {} is not possible here: {}", refusal.mode, refusal.why());
     }
+    let run_dir = |port| RunDir::create(settings.control.as_deref(), port);
+    // Its lock first, where the port is known: of two supervisors that start together, one gets it.
+    let port = settings.plan.listen.port();
+    let locked = if port == 0 { None } else { Some(run_dir(port)?) };
     let steering = steering::install(mode, &settings.plan)?;
-    let run_dir = RunDir::create(settings.control.as_deref(), steering.address().port())?;
+    let run_dir = locked.map_or_else(|| run_dir(steering.address().port()), Ok)?;
     let notify = NotifySocket::bind(run_dir.notify())
         .map_err(Error::system("open the socket on which workers say that they are ready"))?;
     let control =

@@ -1,17 +1,21 @@
 //! A worker's process: signalled for as long as it runs, waited for once.
 
+use std::io;
 use std::process::ExitStatus;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use tokio::io::Interest;
 use tokio::process::Child;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::debug;
+
+use crate::sys::readiness;
 
 /// A worker that has ended.
 #[derive(Debug)]
 pub(super) struct Exit {
     pub(super) slot: u32,
-    pub(super) status: std::io::Result<ExitStatus>,
+    pub(super) status: io::Result<ExitStatus>,
 }
 
 /// A worker's process.
@@ -43,19 +47,30 @@ impl Process {
 
 /// Waiting and signalling are one task, so that no signal can go to a pid that was waited for and
 /// belongs to somebody else by now.
-async fn wait(
-    mut child: Child,
-    mut requests: UnboundedReceiver<Signal>,
-) -> std::io::Result<ExitStatus> {
+async fn wait(mut child: Child, mut requests: UnboundedReceiver<Signal>) -> io::Result<ExitStatus> {
     // Each worker leads a process group of its own.
-    let group = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+    let Some(group) = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) else {
+        return child.wait().await;
+    };
+    let exit = pidfd_open(group, PidfdFlags::NONBLOCK)?;
+    let exit = readiness::watch(exit, Interest::READABLE)?;
     loop {
         let signal = tokio::select! {
-            status = child.wait() => return status,
+            ended = exit.readable() => {
+                ended?.retain_ready();
+                // It is not waited for yet, so the number of the group is still its own: what it
+                // has started ends with it.
+                send(group, Signal::KILL);
+                return child.wait().await;
+            }
             Some(signal) = requests.recv() => signal,
         };
-        if let Some(Err(error)) = group.map(|group| kill_process_group(group, signal)) {
-            debug!("cannot signal worker {group:?}: {error}");
-        }
+        send(group, signal);
+    }
+}
+
+fn send(group: Pid, signal: Signal) {
+    if let Err(error) = kill_process_group(group, signal) {
+        debug!("cannot signal worker {group:?}: {error}");
     }
 }

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -45,6 +45,8 @@ impl RunDir {
     pub(super) fn create(control: Option<&Path>, port: u16) -> Result<Self, Error> {
         let by_default = control.is_none();
         let control = control.map_or_else(|| default_control(port), Path::to_path_buf);
+        // Workers may work in another directory.
+        let control = std::path::absolute(&control).unwrap_or(control);
         let directory = match control.parent() {
             Some(parent) if parent != Path::new("") => parent.to_path_buf(),
             _ => PathBuf::from("."),
@@ -68,13 +70,16 @@ impl RunDir {
             return Err(wrong("it is not private to this user (mode 0700)".into()));
         }
         let lock = directory.join("lock");
-        let locked = File::create(&lock).map_err(failed)?;
+        let locked = File::options().create(true).append(true).open(&lock).map_err(failed)?;
         flock(&locked, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| wrong("another supervisor uses it".into()))?;
         for stale in [&control, &notify] {
-            match fs::remove_file(stale) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-                _ => {}
+            match fs::symlink_metadata(stale) {
+                Ok(found) if found.file_type().is_socket() => {
+                    fs::remove_file(stale).map_err(failed)?;
+                }
+                Ok(_) => return Err(wrong(format!("{} is no socket", stale.display()))),
+                Err(_) => {}
             }
         }
         Ok(Self { directory, control, notify, lock, _locked: locked })

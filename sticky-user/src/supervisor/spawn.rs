@@ -1,7 +1,9 @@
 //! Starts a worker's process.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
+use std::process::Stdio;
 
 use command_fds::{CommandFdExt, FdMapping};
 use tokio::process::{Child, Command};
@@ -50,7 +52,9 @@ pub(super) fn worker(
         .env("STICKY_MODE", steering.mode().name())
         .env("STICKY_DRAIN_TIMEOUT", drain_timeout)
         .env("NOTIFY_SOCKET", notify)
-        .stdin(std::process::Stdio::null())
+        .stdin(Stdio::null())
+        // Standard output is for what the supervisor says to scripts.
+        .stdout(io::stderr().as_fd().try_clone_to_owned()?)
         // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers in order.
         .process_group(0);
     if let Some(bus) = bus {

@@ -40,9 +40,11 @@ impl Worker {
         info!(slot, slots, "ready");
 
         let ended = tokio::select! {
+            // Draining also waits for connections that the server no longer knows.
+            biased;
+            () = draining.begun() => None,
             ended = &mut server => Some(ended),
             () = first_of(&mut terminate, &mut interrupt) => None,
-            () = draining.begun() => None,
         };
         if let Some(ended) = ended {
             return ended.map_err(Error::Serve);

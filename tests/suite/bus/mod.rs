@@ -122,8 +122,8 @@ fn join<'a>(room: &str, members: impl IntoIterator<Item = &'a Client<'a>>) {
 
 /// Emits an event "said".
 #[track_caller]
-fn say(from: &Client<'_>, target: Value, data: impl Into<Value>) {
-    from.ask::<()>("emit", json!([target, "said", data.into()]));
+fn say(from: &Client<'_>, target: impl Into<Value>, data: impl Into<Value>) {
+    from.ask::<()>("emit", json!([target.into(), "said", data.into()]));
 }
 
 /// Waits until these clients of a namespace have heard all that `from` said before.
@@ -165,7 +165,7 @@ fn sorted(texts: impl IntoIterator<Item = String>) -> Vec<String> {
 
 /// The ids of the clients that a worker finds when it asks all, in order.
 #[track_caller]
-fn fetch(from: &Client<'_>, target: Value) -> Vec<String> {
-    let found: Vec<Value> = from.ask("fetch", json!([target]));
+fn fetch(from: &Client<'_>, target: impl Into<Value>) -> Vec<String> {
+    let found: Vec<Value> = from.ask("fetch", json!([target.into()]));
     sorted(found.iter().map(|one| one["id"].as_str().unwrap().to_owned()))
 }

@@ -29,6 +29,7 @@ fn a_worker_that_does_not_read() {
     }
     let words = "does not read what this one says: messages to it are dropped";
     assert_eq!(server.sticky.stderr.lines_with(words).len(), 1, "it is said, and once");
+    assert!(server.sticky.stderr.lines_with("reads again").is_empty(), "it does not read");
     wait_until("the status tells what was dropped", || {
         let status = server.sticky.status();
         let dropped: Vec<u64> = status.slots.iter().map(|slot| slot.bus.unwrap().dropped).collect();

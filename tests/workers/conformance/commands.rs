@@ -83,7 +83,6 @@ async fn burst(io: &Io, socket: &Socket, burst: Burst) -> Result<(), String> {
         let number = ("number".into(), number.into());
         let data = Value::Map(vec![number, ("filling".into(), filling.clone())]);
         text(target.clone().emit(&event, &data).await)?;
-        tokio::task::yield_now().await;
     }
     Ok(())
 }

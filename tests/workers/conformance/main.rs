@@ -17,7 +17,6 @@ use std::io::stderr;
 use std::time::Duration;
 
 use axum::Router;
-use tracing_subscriber::filter::LevelFilter;
 use serde_json::json;
 use socketioxide::SocketIo;
 use socketioxide::adapter::Emitter;
@@ -25,6 +24,7 @@ use socketioxide::extract::SocketRef;
 use socketioxide_redis::{RedisAdapterConfig, RedisAdapterCtr};
 use sticky_user::bus::{Adapter, Bus};
 use sticky_user::worker::{Worker, sessions};
+use tracing_subscriber::filter::LevelFilter;
 
 type Bused = Adapter<Emitter>;
 type Io = SocketIo<Bused>;

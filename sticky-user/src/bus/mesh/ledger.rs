@@ -20,7 +20,14 @@ use super::subscriber::Wishes;
 const OLD: Duration = Duration::from_mins(10);
 
 #[derive(Debug, Default)]
-pub(super) struct Ledger(Mutex<HashMap<Sid, Owed>>);
+pub(super) struct Ledger(Mutex<Book>);
+
+#[derive(Debug, Default)]
+struct Book {
+    requests: HashMap<Sid, Owed>,
+    /// Workers that have gone: what they are asked all the same is stood in for at once.
+    gone: HashSet<u64>,
+}
 
 /// What is owed to one request.
 #[derive(Debug)]
@@ -33,17 +40,35 @@ struct Owed {
 
 impl Ledger {
     /// `payload` goes to `receivers`: notes what they owe if it is a request that they answer.
-    pub(super) fn asked(&self, channel: &str, payload: &[u8], receivers: Vec<u64>) {
-        if receivers.is_empty() {
-            return;
-        }
+    pub(super) fn asked(
+        &self,
+        channel: &str,
+        payload: &[u8],
+        receivers: Vec<u64>,
+        wishes: &Wishes,
+    ) {
         let Some(request) = Request::read(channel, payload) else {
             return;
         };
-        let mut ledger = self.lock();
-        ledger.retain(|_, owed| owed.since.elapsed() < OLD);
-        let by = receivers.into_iter().map(|node| (node, None)).collect();
-        ledger.insert(request.id, Owed { request, since: Instant::now(), by });
+        let mut book = self.lock();
+        let (gone, there): (Vec<u64>, _) =
+            receivers.into_iter().partition(|node| book.gone.contains(node));
+        // A question to one worker alone is answered by one: by nobody, where it has gone.
+        let nobody = usize::from(request.to_one && gone.is_empty() && there.is_empty());
+        for _ in 0..gone.len() + nobody {
+            wishes.stand_in(&request.answers, request.stand_ins(None));
+        }
+        if there.is_empty() {
+            return;
+        }
+        book.requests.retain(|_, owed| owed.since.elapsed() < OLD);
+        let by = there.into_iter().map(|node| (node, None)).collect();
+        book.requests.insert(request.id, Owed { request, since: Instant::now(), by });
+    }
+
+    /// `node` is there (again).
+    pub(super) fn came(&self, node: u64) {
+        self.lock().gone.remove(&node);
     }
 
     /// `payload` came from `node`: crosses out what it answers.
@@ -51,7 +76,7 @@ impl Ledger {
         let Some(id) = read_req_id(payload) else {
             return;
         };
-        let mut ledger = self.lock();
+        let ledger = &mut self.lock().requests;
         let Some(owed) = ledger.get_mut(&id).filter(|owed| owed.request.answers == channel) else {
             return;
         };
@@ -68,27 +93,17 @@ impl Ledger {
 
     /// `node` has gone: gives the answers that it owes in its place.
     pub(super) fn gone(&self, node: u64, wishes: &Wishes) {
-        let mut answers = Vec::new();
-        self.lock().retain(|_, owed| {
+        let mut book = self.lock();
+        book.gone.insert(node);
+        book.requests.retain(|_, owed| {
             if let Some(acks) = owed.by.remove(&node) {
-                answers.push((owed.request.answers.clone(), owed.request.stand_ins(acks)));
+                wishes.stand_in(&owed.request.answers, owed.request.stand_ins(acks));
             }
             !owed.by.is_empty()
         });
-        for (channel, payloads) in answers {
-            let Some(receiver) = wishes.receiver(&channel) else {
-                continue;
-            };
-            tokio::spawn(async move {
-                for payload in payloads {
-                    // Whoever asked may have stopped waiting.
-                    let _ = receiver.send((channel.clone(), payload)).await;
-                }
-            });
-        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Sid, Owed>> {
+    fn lock(&self) -> MutexGuard<'_, Book> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -127,12 +142,13 @@ impl Request {
             (Kind::Acks, Some(left)) => (0..left).map(|_| lost()).collect(),
         };
         let encode =
-            |r#type| rmp_serde::to_vec(&(self.id, Response { node_id: Uid::ZERO, r#type }));
+            |r#type| rmp_serde::to_vec(&(self.id, Response { node_id: Uid::new(), r#type }));
         // Of these types, all can be encoded.
         answers.into_iter().filter_map(|answer| encode(answer).ok()).collect()
     }
 }
 
+/// The ack of a client that nobody knows: an id of zeros could not be read.
 fn lost() -> ResponseType<AckError> {
-    ResponseType::BroadcastAck((Sid::ZERO, Err(AckError::Socket(SocketError::Closed))))
+    ResponseType::BroadcastAck((Sid::new(), Err(AckError::Socket(SocketError::Closed))))
 }

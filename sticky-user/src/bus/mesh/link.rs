@@ -82,10 +82,20 @@ impl Hearing<'_> {
             say(&mut writer, &Frame::Subscribe(channel)).await?;
         }
         self.sync(&mut writer, waiting).await?;
-        tokio::select! {
-            ended = self.listen(BufReader::new(reader)) => ended,
+        let mut reader = BufReader::new(reader);
+        let Some(Frame::Welcome { node }) = read(&mut reader).await? else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        self.wishes.ledger.came(node);
+        let ended = tokio::select! {
+            // First what it still said.
+            biased;
+            ended = self.hear(node, &mut reader) => ended,
             ended = self.obey(writer, commands) => ended,
-        }
+        };
+        // What it still owes, it will never say.
+        self.wishes.ledger.gone(node, self.wishes);
+        ended
     }
 
     async fn obey(
@@ -112,16 +122,6 @@ impl Hearing<'_> {
     ) -> io::Result<()> {
         self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).push_back(waiting);
         say(writer, &Frame::Sync).await
-    }
-
-    async fn listen(&self, mut reader: BufReader<OwnedReadHalf>) -> io::Result<()> {
-        let Some(Frame::Welcome { node }) = read(&mut reader).await? else {
-            return Err(io::ErrorKind::InvalidData.into());
-        };
-        let ended = self.hear(node, &mut reader).await;
-        // All that it said has been read: what it still owes, it will never say.
-        self.wishes.ledger.gone(node, self.wishes);
-        ended
     }
 
     async fn hear(&self, node: u64, reader: &mut BufReader<OwnedReadHalf>) -> io::Result<()> {

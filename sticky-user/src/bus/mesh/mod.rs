@@ -24,6 +24,7 @@ mod subscriber;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener as StdListener;
@@ -43,6 +44,12 @@ use super::health::{Health, HealthReporter};
 /// The path of a slot's socket, in the directory that the supervisor names.
 pub fn socket(directory: &Path, slot: u32) -> PathBuf {
     directory.join(format!("bus-{slot}.sock"))
+}
+
+/// Whether a file has a name as [`socket`] gives them.
+pub fn is_socket(name: &OsStr) -> bool {
+    let slot = name.to_str().and_then(|name| name.strip_prefix("bus-")?.strip_suffix(".sock"));
+    slot.is_some_and(|slot| slot.parse::<u32>().is_ok())
 }
 
 /// This worker's place in the mesh.
@@ -98,9 +105,10 @@ impl Mesh {
         self.health.watch()
     }
 
-    pub(super) fn publish(&self, channel: &str, message: &[u8]) -> Result<(), MeshError> {
-        self.wishes.ledger.asked(channel, message, self.publisher.subscribers(channel));
-        Ok(self.publisher.publish(channel, message)?)
+    pub(super) async fn publish(&self, channel: &str, message: &[u8]) -> Result<(), MeshError> {
+        let receivers = self.publisher.subscribers(channel);
+        self.wishes.ledger.asked(channel, message, receivers, &self.wishes);
+        Ok(self.publisher.publish(channel, message).await?)
     }
 
     pub(super) async fn subscribe(&self, channel: String, size: usize) -> MessageStream<ChanItem> {

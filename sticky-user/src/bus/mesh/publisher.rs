@@ -3,11 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
+use tokio::task::consume_budget;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::error::FrameError;
@@ -15,6 +18,9 @@ use super::frame::{self, Frame};
 use super::queue;
 use super::stream::read;
 use crate::bus::health::HealthReporter;
+
+/// How long a sender waits for a worker with a long queue.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The workers that hear this one.
 #[derive(Debug)]
@@ -36,8 +42,10 @@ struct Link {
     slot: u32,
     channels: HashSet<String>,
     queue: queue::Sender,
-    /// Messages dropped since the queue was full for the first time; none when it is not.
-    dropping: u64,
+    /// It does not read: messages to it are dropped until half of what waits for it is read.
+    stalled: bool,
+    /// Messages dropped since then.
+    missed: u64,
 }
 
 impl Publisher {
@@ -52,8 +60,31 @@ impl Publisher {
         wanting.map(|link| link.node).collect()
     }
 
-    /// Sends a message to all who want it: puts it into their queues, and waits for nobody.
-    pub(super) fn publish(&self, channel: &str, payload: &[u8]) -> Result<(), FrameError> {
+    /// Sends a message to all who want it, by way of their queues.
+    ///
+    /// A sender that is faster than its hearers is held back, but by one that does not read at all
+    /// only once, and for at most [`PATIENCE`].
+    pub(super) async fn publish(&self, channel: &str, payload: &[u8]) -> Result<(), FrameError> {
+        for (id, queue) in self.crowded(channel) {
+            if timeout(PATIENCE, queue.low()).await.is_err() {
+                self.change(id, Link::stall);
+            }
+        }
+        self.put(channel, payload)?;
+        // The writers of the queues run in this thread too.
+        consume_budget().await;
+        Ok(())
+    }
+
+    fn crowded(&self, channel: &str) -> Vec<(u64, queue::Sender)> {
+        let subscribers = self.lock();
+        let crowded = subscribers.links.iter().filter(|(_, link)| {
+            !link.stalled && !link.queue.is_low() && link.channels.contains(channel)
+        });
+        crowded.map(|(&id, link)| (id, link.queue.clone())).collect()
+    }
+
+    fn put(&self, channel: &str, payload: &[u8]) -> Result<(), FrameError> {
         let mut subscribers = self.lock();
         let mut frame = None;
         let mut dropped = 0;
@@ -78,8 +109,8 @@ impl Publisher {
                     tokio::spawn(Arc::clone(&self).serve(stream, None));
                 }
                 Err(error) => {
-                    warn!("the bus accepts no further workers: {error}");
-                    return;
+                    warn!("the bus cannot accept a worker: {error}; trying again");
+                    sleep(PATIENCE).await; // real delay: no event tells that it may work now
                 }
             }
         }
@@ -98,7 +129,14 @@ impl Publisher {
             return;
         };
         let (queue, waiting) = queue::new();
-        let id = self.enter(Link { node, slot, channels: HashSet::new(), queue, dropping: 0 });
+        let id = self.enter(Link {
+            node,
+            slot,
+            channels: HashSet::new(),
+            queue,
+            stalled: false,
+            missed: 0,
+        });
         let ended = tokio::select! {
             ended = self.listen(id, reader, settled) => ended,
             ended = write(writer, waiting) => ended,
@@ -135,10 +173,12 @@ impl Publisher {
         self.tell(id, &Frame::Welcome { node: self.node })?;
         while let Some(frame) = read(&mut reader).await? {
             match frame {
-                Frame::Subscribe(channel) => self.change(id, |link| link.channels.insert(channel)),
-                Frame::Unsubscribe(channel) => {
-                    self.change(id, |link| link.channels.remove(&channel));
-                }
+                Frame::Subscribe(channel) => self.change(id, |link| {
+                    link.channels.insert(channel);
+                }),
+                Frame::Unsubscribe(channel) => self.change(id, |link| {
+                    link.channels.remove(&channel);
+                }),
                 Frame::Sync => {
                     self.tell(id, &Frame::Synced)?;
                     // Nobody waits when the start is over.
@@ -150,7 +190,7 @@ impl Publisher {
         Ok(())
     }
 
-    fn change(&self, id: u64, change: impl FnOnce(&mut Link) -> bool) {
+    fn change(&self, id: u64, change: impl FnOnce(&mut Link)) {
         if let Some(link) = self.lock().links.get_mut(&id) {
             change(link);
         }
@@ -170,19 +210,24 @@ impl Publisher {
 
 impl Link {
     fn put(&mut self, frame: Arc<[u8]>) -> bool {
-        let slot = self.slot;
-        if self.queue.put(frame) {
-            if self.dropping > 0 {
-                info!(slot, "the worker reads again; it missed {} messages", self.dropping);
-                self.dropping = 0;
-            }
+        if self.stalled && self.queue.is_low() {
+            info!(slot = self.slot, "the worker reads again; it missed {} messages", self.missed);
+            self.stalled = false;
+            self.missed = 0;
+        }
+        if !self.stalled && self.queue.put(frame) {
             return true;
         }
-        if self.dropping == 0 {
-            warn!(slot, "the worker does not read what this one says: messages to it are dropped");
-        }
-        self.dropping += 1;
+        self.stall();
+        self.missed += 1;
         false
+    }
+
+    fn stall(&mut self) {
+        if !self.stalled {
+            warn!(slot = self.slot, "the worker does not read: messages to it are dropped");
+        }
+        self.stalled = true;
     }
 }
 

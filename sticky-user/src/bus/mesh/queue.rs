@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Messages that may wait for one subscriber.
 const MOST_FRAMES: usize = 65_536;
@@ -16,36 +16,69 @@ const MOST_BYTES: usize = 128 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     frames: mpsc::Sender<Arc<[u8]>>,
-    waiting: Arc<AtomicUsize>,
+    level: Arc<Level>,
 }
 
 /// The end that they are written from.
 #[derive(Debug)]
 pub(super) struct Receiver {
     frames: mpsc::Receiver<Arc<[u8]>>,
-    waiting: Arc<AtomicUsize>,
+    level: Arc<Level>,
+}
+
+/// How full a queue is.
+#[derive(Debug, Default)]
+struct Level {
+    frames: AtomicUsize,
+    bytes: AtomicUsize,
+    fell: Notify,
+}
+
+impl Level {
+    fn is_low(&self) -> bool {
+        self.frames.load(Ordering::Relaxed) <= MOST_FRAMES / 2
+            && self.bytes.load(Ordering::Relaxed) <= MOST_BYTES / 2
+    }
 }
 
 pub(super) fn new() -> (Sender, Receiver) {
     let (sender, receiver) = mpsc::channel(MOST_FRAMES);
-    let waiting = Arc::new(AtomicUsize::new(0));
-    (
-        Sender { frames: sender, waiting: Arc::clone(&waiting) },
-        Receiver { frames: receiver, waiting },
-    )
+    let level = Arc::new(Level::default());
+    (Sender { frames: sender, level: Arc::clone(&level) }, Receiver { frames: receiver, level })
 }
 
 impl Sender {
     /// Puts a frame into the queue. `false` when there is no room for it, or nobody to read it.
     pub(super) fn put(&self, frame: Arc<[u8]>) -> bool {
         let length = frame.len();
-        if self.waiting.fetch_add(length, Ordering::Relaxed) + length > MOST_BYTES
-            || self.frames.try_send(frame).is_err()
-        {
-            self.waiting.fetch_sub(length, Ordering::Relaxed);
+        if self.level.bytes.load(Ordering::Relaxed) + length > MOST_BYTES {
             return false;
         }
-        true
+        // Counted before it can be read.
+        self.level.frames.fetch_add(1, Ordering::Relaxed);
+        self.level.bytes.fetch_add(length, Ordering::Relaxed);
+        let put = self.frames.try_send(frame).is_ok();
+        if !put {
+            self.level.frames.fetch_sub(1, Ordering::Relaxed);
+            self.level.bytes.fetch_sub(length, Ordering::Relaxed);
+        }
+        put
+    }
+
+    /// Whether at most half of it is full.
+    pub(super) fn is_low(&self) -> bool {
+        self.level.is_low()
+    }
+
+    /// Waits until it is.
+    pub(super) async fn low(&self) {
+        loop {
+            let fell = self.level.fell.notified();
+            if self.is_low() {
+                return;
+            }
+            fell.await;
+        }
     }
 }
 
@@ -53,7 +86,11 @@ impl Receiver {
     /// Waits for the next frame; `None` when no more will come.
     pub(super) async fn next(&mut self) -> Option<Arc<[u8]>> {
         let frame = self.frames.recv().await?;
-        self.waiting.fetch_sub(frame.len(), Ordering::Relaxed);
+        self.level.frames.fetch_sub(1, Ordering::Relaxed);
+        self.level.bytes.fetch_sub(frame.len(), Ordering::Relaxed);
+        if self.level.is_low() {
+            self.level.fell.notify_waiters();
+        }
         Some(frame)
     }
 }
@@ -69,7 +106,9 @@ mod tests {
         assert!(sender.put(Arc::clone(&half)));
         assert!(sender.put(Arc::clone(&half)));
         assert!(!sender.put(vec![0].into()));
+        assert!(!sender.is_low());
         receiver.next().await.unwrap();
+        sender.low().await;
         assert!(sender.put(vec![0].into()));
         drop(receiver);
         assert!(!sender.put(vec![0].into()));

@@ -23,13 +23,15 @@ pub(super) struct Request {
     pub(super) kind: Kind,
     /// The channel of its answers.
     pub(super) answers: String,
+    /// Whether it is for one worker alone.
+    pub(super) to_one: bool,
 }
 
 impl Request {
     /// `None` for everything that is not answered.
     pub(super) fn read(channel: &str, mut payload: &[u8]) -> Option<Self> {
         let (prefix, rest) = channel.split_once("-request#")?;
-        let (namespace, _) = rest.split_once('#')?;
+        let (namespace, to) = rest.split_once('#')?;
         rmp::decode::read_array_len(&mut payload).ok()?;
         let node = read_id(&mut payload)?;
         let id = read_id(&mut payload)?;
@@ -40,7 +42,7 @@ impl Request {
             _ => return None,
         };
         let answers = format!("{prefix}-response#{namespace}#{node}#");
-        Some(Self { id: Sid::from_str(&id).ok()?, kind, answers })
+        Some(Self { id: Sid::from_str(&id).ok()?, kind, answers, to_one: !to.is_empty() })
     }
 }
 
@@ -73,9 +75,13 @@ mod tests {
             let request = RequestOut::new(node, r#type, &options);
             let payload = rmp_serde::to_vec(&request).unwrap();
             let answers = format!("socket.io-response#/chat#{node}#");
-            let expected = kind.map(|kind| Request { id: request.id, kind, answers });
-            assert_eq!(Request::read("socket.io-request#/chat#", &payload), expected);
-            assert_eq!(Request::read("socket.io-request#/chat#abc#", &payload), expected);
+            for (channel, to_one) in
+                [("socket.io-request#/chat#", false), ("socket.io-request#/chat#abc#", true)]
+            {
+                let answers = answers.clone();
+                let expected = kind.map(|kind| Request { id: request.id, kind, answers, to_one });
+                assert_eq!(Request::read(channel, &payload), expected);
+            }
             assert_eq!(Request::read("socket.io-response#/chat#abc#", &payload), None);
         }
     }

@@ -79,9 +79,9 @@ async fn messages_come_in_order_and_whole() {
     assert_eq!((a.workers("news"), b.workers("news"), a.workers("other")), (3, 2, 1));
 
     let large = vec![7; 3 << 20];
-    a.publish("news", &large).unwrap();
+    a.publish("news", &large).await.unwrap();
     for number in 0..1000_u32 {
-        a.publish("news", &number.to_be_bytes()).unwrap();
+        a.publish("news", &number.to_be_bytes()).await.unwrap();
     }
     for heard in [&mut heard_by_b, &mut heard_by_c] {
         assert_eq!(next(heard).await, ("news".into(), large.clone()));
@@ -127,7 +127,7 @@ async fn one_that_does_not_read_holds_up_nobody() {
     let mut heard_by_c = c.subscribe("news".into(), 8).await;
     let mebibyte = vec![0; 1 << 20];
     for _ in 0..200 {
-        a.publish("news", &mebibyte).unwrap();
+        a.publish("news", &mebibyte).await.unwrap();
         next(&mut heard_by_c).await;
     }
     assert!(a.health().borrow().dropped > 0, "200 MiB do not wait for one that does not read");
@@ -148,6 +148,6 @@ async fn nonsense_closes_the_link_and_no_more() {
         let _ = stream.read_to_end(&mut Vec::new()).await;
     }
     let mut heard = b.subscribe("news".into(), 8).await;
-    a.publish("news", b"still here").unwrap();
+    a.publish("news", b"still here").await.unwrap();
     assert_eq!(next(&mut heard).await.1, b"still here");
 }

@@ -3,61 +3,41 @@
 use std::fmt;
 use std::str::FromStr;
 
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, parse_redis_url};
+use redis::{ConnectionAddr, IntoConnectionInfo, parse_redis_url};
 
-/// The URL of a Redis server: `redis://user:password@host:6379/0`.
+use super::invalid::InvalidRedisUrl;
+use super::server::Server;
+
+/// The URL of a Redis server, or of a node of a Redis Cluster.
 ///
-/// What is displayed of it is fit for logs:
-///
-/// ```
-/// use sticky_user::bus::RedisUrl;
-///
-/// let url: RedisUrl = "redis://chat:open%20sesame@127.0.0.1".parse()?;
-/// assert_eq!(url.to_string(), "redis://chat:***@127.0.0.1:6379/0");
-/// # Ok::<(), sticky_user::bus::InvalidRedisUrl>(())
-/// ```
+/// What is displayed of it is fit for logs.
 #[derive(Clone)]
-pub struct RedisUrl {
+pub(super) struct RedisUrl {
     text: String,
-    pub(super) server: ConnectionInfo,
+    pub(super) server: Server,
+    /// It says so of itself.
+    pub(super) cluster: bool,
 }
 
-/// Why a URL names no Redis server that can be used. Quotes nothing of it: where it cannot be
-/// read, nobody can tell which part is the password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the URL of the Redis server {problem}; a right one: {example}", example = Self::EXAMPLE)]
-pub struct InvalidRedisUrl {
-    problem: &'static str,
-}
-
-impl InvalidRedisUrl {
-    pub(in crate::bus) const EXAMPLE: &'static str = "redis://user:password@127.0.0.1:6379/0";
-
-    pub(in crate::bus) const NOT_TEXT: Self = Self::new("is not UTF-8");
-    const SCHEME: Self = Self::new("begins neither with redis:// nor with unix://");
-    const TLS: Self = Self::new("asks for TLS (rediss://), which is not built in");
-    const UNREADABLE: Self = Self::new(
-        "cannot be read: host or port is malformed, or the password has special characters \
-         (write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F, % as %25)",
-    );
-    const EXTRA: Self = Self::new(
-        "has parts after the host that mean nothing here: if they belong to the password, write \
-         # as %23 and ? as %3F",
-    );
-    const USER_ALONE: Self = Self::new(
-        "has a user without a password; a password without a user is redis://:password@host",
-    );
-    const DATABASE: Self = Self::new("has something else than a number after the last /");
-    const HOST: Self = Self::new("has no host, or no path of a socket, that can be connected to");
-
-    const fn new(problem: &'static str) -> Self {
-        Self { problem }
-    }
-}
+/// What a scheme stands for: the scheme as the client library knows it, and whether it is one of a
+/// cluster.
+const SCHEMES: &[(&str, &str, bool)] = &[
+    ("redis", "redis", false),
+    ("valkey", "redis", false),
+    ("rediss", "rediss", false),
+    ("valkeys", "rediss", false),
+    ("unix", "unix", false),
+    ("redis+unix", "unix", false),
+    ("valkey+unix", "unix", false),
+    ("redis-cluster", "redis", true),
+    ("valkey-cluster", "redis", true),
+    ("rediss-cluster", "rediss", true),
+    ("valkeys-cluster", "rediss", true),
+];
 
 impl RedisUrl {
     /// The whole URL, password included: for the environment of a worker, never for a log.
-    pub fn with_password(&self) -> &str {
+    pub(super) fn with_password(&self) -> &str {
         &self.text
     }
 }
@@ -66,20 +46,19 @@ impl FromStr for RedisUrl {
     type Err = InvalidRedisUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidRedisUrl> {
-        let scheme = text.split_once(':').ok_or(InvalidRedisUrl::SCHEME)?.0;
-        let tcp = match scheme {
-            "redis" | "valkey" => true,
-            "unix" | "redis+unix" | "valkey+unix" => false,
-            "rediss" | "valkeys" => return Err(InvalidRedisUrl::TLS),
-            _ => return Err(InvalidRedisUrl::SCHEME),
+        let (scheme, rest) = text.split_once(':').ok_or(InvalidRedisUrl::SCHEME)?;
+        let &(_, scheme, cluster) =
+            SCHEMES.iter().find(|(name, ..)| *name == scheme).ok_or(InvalidRedisUrl::SCHEME)?;
+        let url =
+            parse_redis_url(&format!("{scheme}:{rest}")).ok_or(InvalidRedisUrl::UNREADABLE)?;
+        let parameters: &[&str] = match scheme {
+            "unix" => &["db", "user", "pass", "protocol"],
+            _ => &["protocol"],
         };
-        let url = parse_redis_url(text).ok_or(InvalidRedisUrl::UNREADABLE)?;
-        let parameters: &[&str] =
-            if tcp { &["protocol"] } else { &["db", "user", "pass", "protocol"] };
         if url.fragment().is_some() || url.query_pairs().any(|(k, _)| !parameters.contains(&&*k)) {
             return Err(InvalidRedisUrl::EXTRA);
         }
-        if tcp {
+        if scheme != "unix" {
             let database = url.path().trim_matches('/');
             if !database.is_empty() && database.parse::<u32>().is_err() {
                 return Err(InvalidRedisUrl::DATABASE);
@@ -90,31 +69,34 @@ impl FromStr for RedisUrl {
         if settings.username().is_some() && settings.password().is_none() {
             return Err(InvalidRedisUrl::USER_ALONE);
         }
-        Ok(Self { text: text.to_owned(), server })
+        Ok(Self { text: text.to_owned(), server: Server::new(server), cluster })
+    }
+}
+
+impl RedisUrl {
+    /// Whether it can be a node of a cluster whose first node is `first`: all nodes are reached in
+    /// the same way, and tell each other's hosts and ports.
+    pub(super) fn check_node_like(&self, first: &Self) -> Result<(), InvalidRedisUrl> {
+        let of = |url: &Self| {
+            let settings = url.server.info.redis_settings();
+            let tls = matches!(url.server.info.addr(), ConnectionAddr::TcpTls { .. });
+            (settings.username().map(String::from), settings.password().map(String::from), tls)
+        };
+        if matches!(self.server.info.addr(), ConnectionAddr::Unix(_)) {
+            Err(InvalidRedisUrl::CLUSTER_SOCKET)
+        } else if self.server.info.redis_settings().db() != 0 {
+            Err(InvalidRedisUrl::CLUSTER_DATABASE)
+        } else if of(self) != of(first) {
+            Err(InvalidRedisUrl::CLUSTER_MIXED)
+        } else {
+            Ok(())
+        }
     }
 }
 
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = self.server.redis_settings();
-        let database = settings.db();
-        let user = settings.username().unwrap_or_default();
-        if let ConnectionAddr::Unix(path) = self.server.addr() {
-            write!(f, "unix://{}?db={database}", path.display())?;
-            return match settings.password() {
-                Some(_) => write!(f, "&user={user}&pass=***"),
-                None => Ok(()),
-            };
-        }
-        f.write_str("redis://")?;
-        if settings.password().is_some() {
-            write!(f, "{user}:***@")?;
-        }
-        match self.server.addr() {
-            ConnectionAddr::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}")?,
-            address => write!(f, "{address}")?,
-        }
-        write!(f, "/{database}")
+        self.server.fmt(f)
     }
 }
 

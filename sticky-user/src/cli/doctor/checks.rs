@@ -9,7 +9,7 @@ use rustix::system::uname;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use super::{Answer, Check};
-use crate::bus::RedisUrl;
+use crate::bus::RedisUrls;
 use crate::cli::chain;
 use crate::steering::{self, Mode};
 
@@ -130,9 +130,9 @@ fn sysctl(name: &str, path: &str, judge: impl FnOnce(u64) -> (Answer, String)) -
 }
 
 /// Whether the Redis server can be used.
-pub(super) async fn redis(url: &RedisUrl) -> Check {
-    let (answer, detail) = match url.check().await {
-        Ok(()) => (Answer::Yes, url.to_string()),
+pub(super) async fn redis(urls: &RedisUrls) -> Check {
+    let (answer, detail) = match urls.check().await {
+        Ok(()) => (Answer::Yes, urls.to_string()),
         Err(error) => (Answer::No, with_causes(&error)),
     };
     Check { name: "Redis".into(), answer, detail }

@@ -7,8 +7,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::redis::RedisArgs;
 use super::{Failure, block_on};
-use crate::bus::RedisUrl;
 use crate::steering::Mode;
 
 /// Tell what works on this host, found by trying it, and what to do about the rest
@@ -16,9 +16,8 @@ use crate::steering::Mode;
 /// Exit code 1 when no mode works, or Redis was named and does not.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Check this Redis server too
-    #[arg(long, value_name = "URL", env = "STICKY_REDIS", hide_env_values = true)]
-    redis: Option<String>,
+    #[command(flatten)]
+    redis: RedisArgs,
 
     /// Print JSON
     #[arg(long)]
@@ -60,10 +59,7 @@ struct NotReady;
 
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let redis: Option<RedisUrl> = match &self.redis {
-            Some(url) => Some(url.parse().map_err(|error| Failure::Usage(Box::new(error)))?),
-            None => None,
-        };
+        let redis = self.redis.urls()?;
         let modes: Vec<(Mode, Check)> =
             Mode::ALL.into_iter().map(|mode| (mode, checks::mode(mode))).collect();
         let works = |check: &Check| check.answer == Answer::Yes;

@@ -18,6 +18,7 @@ use std::os::fd::BorrowedFd;
 use nix::libc::{sock_filter, sock_fprog};
 use nix::sys::socket::{setsockopt, sockopt::AttachReusePortCbpf};
 use sticky_ebpf::{Mapping, SlotCount};
+use tracing::warn;
 
 use self::assembler::Instruction;
 pub use self::assembler::TooManyInstructions;
@@ -36,20 +37,24 @@ pub struct Cbpf {
 impl Cbpf {
     /// Opens the listeners, attaches the program, and lets connections in.
     pub fn install(plan: &Plan) -> Result<Self, Error> {
+        if plan.log {
+            warn!("--log-steering: in mode cbpf the kernel program cannot tell its decisions");
+        }
         let slots = plan.mapping.slots();
         let listeners = Listeners::open(plan.listen, slots.get(), plan.backlog)?;
         let places = slots.iter().collect();
         let this = Self { listeners, mapping: plan.mapping.clone(), places };
-        this.attach()?;
+        this.attach(0)?;
         this.listeners.open_door()?;
         Ok(this)
     }
 
-    fn attach(&self) -> Result<(), Error> {
+    /// Attaches the program to the group that the listener of `slot` belongs to.
+    fn attach(&self, slot: u32) -> Result<(), Error> {
         let program = rule::assemble(&self.mapping, &self.places)?;
         let step = "attach the classic BPF program to the port";
-        let first = self.listeners.iter().next();
-        first.map_or(Ok(()), |socket| attach(socket, &program)).map_err(Error::system(step))
+        let listener = self.listeners.get(slot);
+        listener.map_or(Ok(()), |socket| attach(socket, &program)).map_err(Error::system(step))
     }
 }
 
@@ -90,7 +95,7 @@ impl Steering for Cbpf {
                 self.places.swap_remove(place);
                 self.places.push(slot);
             }
-            self.attach()?;
+            self.attach(slot)?;
         }
         Ok(revived)
     }

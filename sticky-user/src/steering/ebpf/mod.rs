@@ -32,7 +32,9 @@ impl Ebpf {
         for (slot, listener) in (0..).zip(listeners.iter()) {
             program.set_listener(slot, listener)?;
         }
-        program.attach(listeners.iter())?;
+        if let Some(first) = listeners.get(0) {
+            program.attach(first)?;
+        }
         listeners.open_door()?;
         Ok(Self { listeners, program, _log: log })
     }
@@ -62,6 +64,8 @@ impl Steering for Ebpf {
         let revived = self.listeners.revive(slot)?;
         if let Some(listener) = self.listeners.get(slot).filter(|_| revived) {
             self.program.set_listener(slot, listener)?;
+            // Where all had shut down, the kernel has forgotten the program too.
+            self.program.attach(listener)?;
         }
         Ok(revived)
     }
@@ -77,7 +81,8 @@ impl Steering for Ebpf {
     /// With no listener in the map the program drops, so that clients are refused at once and can
     /// go elsewhere.
     fn close(&mut self) -> Closing<'_> {
-        let slots = 0..self.program.slots();
-        Box::pin(ready(slots.into_iter().try_for_each(|slot| self.program.clear_listener(slot))))
+        let cleared: Vec<_> =
+            (0..self.program.slots()).map(|slot| self.program.clear_listener(slot)).collect();
+        Box::pin(ready(cleared.into_iter().collect()))
     }
 }

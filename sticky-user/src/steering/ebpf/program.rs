@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use aya::maps::{Array, MapData, PerCpuArray, PerCpuValues, ReusePortSockArray};
+use aya::maps::{Array, MapData, MapError, PerCpuArray, PerCpuValues, ReusePortSockArray};
 use aya::programs::SkReuseport;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use sticky_ebpf::counters::{RunCounters, SlotCounters};
@@ -64,16 +64,10 @@ impl Program {
         Log::open(&mut self.object)
     }
 
-    /// Attaches the program to the group of these listeners. One call reaches the whole group.
-    pub(super) fn attach<'a>(
-        &mut self,
-        mut listeners: impl Iterator<Item = BorrowedFd<'a>>,
-    ) -> Result<(), Error> {
+    /// Attaches the program to the group that `listener` belongs to.
+    pub(super) fn attach(&mut self, listener: BorrowedFd<'_>) -> Result<(), Error> {
         let program = sk_reuseport(&mut self.object)?;
-        listeners
-            .next()
-            .map_or(Ok(()), |listener| program.attach(listener))
-            .map_err(Error::program("attach the kernel program to the port"))
+        program.attach(listener).map_err(Error::program("attach the kernel program to the port"))
     }
 
     pub(super) fn set_listener(&mut self, slot: u32, socket: BorrowedFd<'_>) -> Result<(), Error> {
@@ -83,7 +77,15 @@ impl Program {
 
     pub(super) fn clear_listener(&mut self, slot: u32) -> Result<(), Error> {
         let step = "take a listener out of the kernel's table of slots";
-        self.listeners.clear_index(&slot).map_err(Error::map(step))
+        match self.listeners.clear_index(&slot) {
+            // A listener that its worker shut down is out already.
+            Err(MapError::SyscallError(error))
+                if error.io_error.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(())
+            }
+            cleared => cleared.map_err(Error::map(step)),
+        }
     }
 
     pub(super) fn slots(&self) -> u32 {
@@ -125,7 +127,7 @@ fn sk_reuseport(object: &mut Ebpf) -> Result<&mut SkReuseport, Error> {
     program.try_into().map_err(Error::program("use the kernel program"))
 }
 
-fn take<M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
+fn take<M: TryFrom<aya::maps::Map, Error = MapError>>(
     object: &mut Ebpf,
     name: &'static str,
 ) -> Result<M, Error> {

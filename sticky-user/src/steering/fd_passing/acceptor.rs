@@ -22,12 +22,16 @@ use crate::sys::readiness;
 /// Pause after a failure that hits every connection, such as no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections accepted before the rest of the supervisor has a turn.
+const IN_A_TURN: u32 = 64;
+
 /// The one listener of the port.
 #[derive(Debug)]
 pub(super) struct Acceptor {
     listener: AsyncFd<OwnedFd>,
     mapping: Mapping,
     outboxes: Arc<[Outbox]>,
+    backlog: u16,
     log: bool,
 }
 
@@ -40,7 +44,13 @@ impl Acceptor {
         let step = "watch the listener";
         listeners.open_door()?;
         let listener = watch(listeners).map_err(Error::system(step))?;
-        Ok(Self { listener, mapping: plan.mapping.clone(), outboxes, log: plan.log })
+        Ok(Self {
+            listener,
+            mapping: plan.mapping.clone(),
+            outboxes,
+            backlog: plan.backlog,
+            log: plan.log,
+        })
     }
 
     /// Accepts until `stop`, then what still waits, and closes the port.
@@ -55,21 +65,28 @@ impl Acceptor {
                 Ok(mut ready) => ready.try_io(|_| self.accept_waiting()).unwrap_or(Ok(())),
                 Err(error) => Err(error),
             };
+            tokio::task::yield_now().await;
             if let Err(error) = accepted {
                 error!("cannot accept connections: {error}; trying again in {PAUSE:?}");
                 tokio::time::sleep(PAUSE).await; // real delay: no event tells that it may work now
             }
         }
-        if let Err(error) = self.accept_waiting()
-            && error.kind() != io::ErrorKind::WouldBlock
-        {
-            error!("cannot accept the connections that still wait: {error}");
+        // As many as can wait, no more: who comes later is refused when the port closes.
+        for _ in 0..=u32::from(self.backlog) / IN_A_TURN {
+            match self.accept_waiting() {
+                Ok(()) => tokio::task::yield_now().await,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    error!("cannot accept the connections that still wait: {error}");
+                    return;
+                }
+            }
         }
     }
 
-    /// Accepts until nothing waits, which is the error `WouldBlock`.
+    /// Accepts until nothing waits, which is the error `WouldBlock`, or others should have a turn.
     fn accept_waiting(&self) -> io::Result<()> {
-        loop {
+        for _ in 0..IN_A_TURN {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             match acceptfrom_with(self.listener.as_fd(), flags) {
                 Ok((connection, Some(peer))) => {
@@ -82,6 +99,7 @@ impl Acceptor {
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(())
     }
 
     fn pass(&self, connection: OwnedFd, peer: SocketAddr) {

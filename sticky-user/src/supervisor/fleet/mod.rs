@@ -76,7 +76,7 @@ impl<'a> Fleet<'a> {
         let slots = settings.plan.mapping.slots().iter();
         let refused = refused
             .iter()
-            .map(|refusal| Refused { mode: refusal.mode, why: refusal.error.to_string() })
+            .map(|refusal| Refused { mode: refusal.mode, why: refusal.why() })
             .collect();
         let (exits_sender, exits) = unbounded_channel();
         Self {

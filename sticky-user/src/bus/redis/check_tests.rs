@@ -1,41 +1,26 @@
 //! Against servers that say what a real one would not be made to say here.
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 
 use super::*;
+use crate::bus::redis::fake::{command, text};
 
 const PASSWORD: &str = "open-sesame";
 
-fn url_of(listener: &TcpListener) -> RedisUrl {
+fn url_of(listener: &TcpListener, scheme: &str) -> RedisUrls {
     let address = listener.local_addr().unwrap();
-    format!("redis://chat:{PASSWORD}@{address}").parse().unwrap()
-}
-
-/// The next command of a client, such as `["INFO", "server"]`.
-async fn command(client: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
-    let mut lines = Vec::new();
-    let mut missing = 1;
-    while missing > 0 {
-        let mut line = String::new();
-        if client.read_line(&mut line).await.ok()? == 0 {
-            return None;
-        }
-        missing -= 1;
-        match line.strip_prefix('*') {
-            // Each word comes with a line that tells its length.
-            Some(words) => missing = 2 * words.trim().parse::<usize>().ok()?,
-            None if line.starts_with('$') => {}
-            None => lines.push(line.trim().to_owned()),
-        }
-    }
-    Some(lines)
+    format!("{scheme}://chat:{PASSWORD}@{address}").parse().unwrap()
 }
 
 /// What `check` makes of a server that answers so.
 async fn checked(answer: impl Fn(&[String]) -> String) -> Result<(), Error> {
+    checked_as("redis", answer).await
+}
+
+async fn checked_as(scheme: &str, answer: impl Fn(&[String]) -> String) -> Result<(), Error> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = url_of(&listener);
+    let url = url_of(&listener, scheme);
     let server = async {
         loop {
             let (client, _) = listener.accept().await.unwrap();
@@ -57,8 +42,7 @@ async fn checked(answer: impl Fn(&[String]) -> String) -> Result<(), Error> {
 }
 
 fn version(version: &str) -> String {
-    let info = format!("# Server\r\nredis_version:{version}\r\n");
-    format!("${}\r\n{info}\r\n", info.len())
+    text(&format!("# Server\r\nredis_version:{version}\r\n"))
 }
 
 #[tokio::test]
@@ -106,12 +90,51 @@ async fn each_refusal_has_its_own_error() {
 }
 
 #[tokio::test]
+async fn whoever_may_not_listen_is_told_so() {
+    for right in ["PUBSUB", "PUBLISH", "SUBSCRIBE"] {
+        let answer = |words: &[String]| match words[0].as_str() {
+            "INFO" => version("7.0.0"),
+            word if word == right => "-NOPERM No permissions to access a channel\r\n".into(),
+            _ => "+OK\r\n".into(),
+        };
+        let error = checked(answer).await.unwrap_err();
+        assert!(matches!(error, Error::Forbidden { .. }), "{right}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_has_to_be_one_and_to_be_well() {
+    let node = |state: String| {
+        move |words: &[String]| match words[0].as_str() {
+            "INFO" => version("7.2.4"),
+            "CLUSTER" => state.clone(),
+            "SSUBSCRIBE" | "SPUBLISH" => "-MOVED 1 127.0.0.1:7000\r\n".into(),
+            _ => "+OK\r\n".into(),
+        }
+    };
+    let info =
+        |state, slots| text(&format!("cluster_state:{state}\r\ncluster_slots_ok:{slots}\r\n"));
+    checked_as("redis-cluster", node(info("ok", 16384))).await.unwrap();
+    let error = checked_as("redis-cluster", node(info("fail", 77))).await.unwrap_err();
+    assert!(matches!(&error, Error::ClusterDown { served, .. } if served == "77"), "{error:?}");
+    let disabled = "-ERR This instance has cluster support disabled\r\n".to_owned();
+    let error = checked_as("redis-cluster", node(disabled)).await.unwrap_err();
+    assert!(matches!(error, Error::NoCluster { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_not_secure() {
+    let error = checked_as("rediss", |_| "-ERR what?\r\n".into()).await.unwrap_err();
+    assert!(matches!(error, Error::NotSecure { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn nobody_there_is_unreachable() {
     // Bound and not listening: the port is taken, and connecting to it refused.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("redis://chat:{PASSWORD}@{}", socket.local_addr().unwrap());
-    let error = url.parse::<RedisUrl>().unwrap().check().await.unwrap_err();
+    let error = url.parse::<RedisUrls>().unwrap().check().await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
     assert!(!error.to_string().contains(PASSWORD), "{error}");
 }
