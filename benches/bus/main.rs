@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let sockets = Sockets::open(WORKERS)?;
     let redis = Redis::start()?;
     let mesh = Workers::start(WORKERS, |slot| sockets.place(slot))?;
-    let over_redis = Workers::start(WORKERS, |_| redis.place())?;
+    let over_redis = Workers::start(WORKERS, |_| Ok(redis.place()))?;
     let mut report = Report::default();
     for round in 0..ROUNDS {
         eprintln!("round {} of {ROUNDS}", round + 1);

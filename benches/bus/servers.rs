@@ -79,8 +79,8 @@ impl Redis {
         Ok(redis)
     }
 
-    pub(crate) fn place(&self) -> io::Result<Place> {
-        Ok(Place::Redis(format!("redis+unix://{}", self.socket.display())))
+    pub(crate) fn place(&self) -> Place {
+        Place::Redis(format!("redis+unix://{}", self.socket.display()))
     }
 }
 

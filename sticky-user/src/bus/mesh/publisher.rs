@@ -42,9 +42,7 @@ struct Link {
     slot: u32,
     channels: HashSet<String>,
     queue: queue::Sender,
-    /// It does not read: messages to it are dropped until half of what waits for it is read.
-    stalled: bool,
-    /// Messages dropped since then.
+    /// Messages dropped since it has stopped to read.
     missed: u64,
 }
 
@@ -79,7 +77,7 @@ impl Publisher {
     fn crowded(&self, channel: &str) -> Vec<(u64, queue::Sender)> {
         let subscribers = self.lock();
         let crowded = subscribers.links.iter().filter(|(_, link)| {
-            !link.stalled && !link.queue.is_low() && link.channels.contains(channel)
+            !link.queue.is_stalled() && !link.queue.is_low() && link.channels.contains(channel)
         });
         crowded.map(|(&id, link)| (id, link.queue.clone())).collect()
     }
@@ -129,17 +127,10 @@ impl Publisher {
             return;
         };
         let (queue, waiting) = queue::new();
-        let id = self.enter(Link {
-            node,
-            slot,
-            channels: HashSet::new(),
-            queue,
-            stalled: false,
-            missed: 0,
-        });
+        let id = self.enter(Link { node, slot, channels: HashSet::new(), queue, missed: 0 });
         let ended = tokio::select! {
             ended = self.listen(id, reader, settled) => ended,
-            ended = write(writer, waiting) => ended,
+            ended = self.write(id, writer, waiting) => ended,
         };
         self.leave(id);
         debug!(slot, "a worker no longer hears this one: {ended:?}");
@@ -190,6 +181,21 @@ impl Publisher {
         Ok(())
     }
 
+    async fn write(
+        &self,
+        id: u64,
+        mut writer: OwnedWriteHalf,
+        mut waiting: queue::Receiver,
+    ) -> io::Result<()> {
+        while let Some(frame) = waiting.next().await {
+            writer.write_all(&frame).await?;
+            if waiting.recovered() {
+                self.change(id, Link::resume);
+            }
+        }
+        Ok(())
+    }
+
     fn change(&self, id: u64, change: impl FnOnce(&mut Link)) {
         if let Some(link) = self.lock().links.get_mut(&id) {
             change(link);
@@ -210,12 +216,7 @@ impl Publisher {
 
 impl Link {
     fn put(&mut self, frame: Arc<[u8]>) -> bool {
-        if self.stalled && self.queue.is_low() {
-            info!(slot = self.slot, "the worker reads again; it missed {} messages", self.missed);
-            self.stalled = false;
-            self.missed = 0;
-        }
-        if !self.stalled && self.queue.put(frame) {
+        if !self.queue.is_stalled() && self.queue.put(frame) {
             return true;
         }
         self.stall();
@@ -224,16 +225,14 @@ impl Link {
     }
 
     fn stall(&mut self) {
-        if !self.stalled {
-            warn!(slot = self.slot, "the worker does not read: messages to it are dropped");
+        if self.queue.stall() {
+            let slot = self.slot;
+            warn!(slot, "the worker does not read what this one says: messages to it are dropped");
         }
-        self.stalled = true;
     }
-}
 
-async fn write(mut writer: OwnedWriteHalf, mut waiting: queue::Receiver) -> io::Result<()> {
-    while let Some(frame) = waiting.next().await {
-        writer.write_all(&frame).await?;
+    fn resume(&mut self) {
+        info!(slot = self.slot, "the worker reads again; it missed {} messages", self.missed);
+        self.missed = 0;
     }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 //! stops the others nor fills the memory.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, mpsc};
 
@@ -32,6 +32,8 @@ struct Level {
     frames: AtomicUsize,
     bytes: AtomicUsize,
     fell: Notify,
+    /// Its reader does not read: nothing is put into it until it is low again.
+    stalled: AtomicBool,
 }
 
 impl Level {
@@ -65,6 +67,16 @@ impl Sender {
         put
     }
 
+    /// Its reader does not read. `false` when that was known.
+    pub(super) fn stall(&self) -> bool {
+        !self.level.stalled.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether it does not.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.level.stalled.load(Ordering::Relaxed)
+    }
+
     /// Whether at most half of it is full.
     pub(super) fn is_low(&self) -> bool {
         self.level.is_low()
@@ -92,6 +104,13 @@ impl Receiver {
             self.level.fell.notify_waiters();
         }
         Some(frame)
+    }
+
+    /// Whether its reader, which did not read, has read half of it again; `true` once.
+    pub(super) fn recovered(&self) -> bool {
+        self.level.stalled.load(Ordering::Relaxed)
+            && self.level.is_low()
+            && self.level.stalled.swap(false, Ordering::Relaxed)
     }
 }
 

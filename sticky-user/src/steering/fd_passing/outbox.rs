@@ -118,7 +118,7 @@ async fn send(socket: &AsyncFd<OwnedFd>, connection: &OwnedFd) -> io::Result<()>
             Err(error) if fd_passing::is_crowded(&error) => {
                 tokio::time::sleep(PAUSE).await; // real delay: the limit of a user has no event
             }
-            sent => return sent,
+            result => return result,
         }
     }
 }
