@@ -46,6 +46,19 @@ impl Namespace {
         self.ip(&["-6", "address", "add", &address, "dev", "lo", "nodad"]);
     }
 
+    /// Lays a cable to another one, whose ends have these addresses (with the length of their
+    /// network).
+    pub fn connect(&self, here: &str, other: &Self, there: &str) {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("cable{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let cable = ["link", "add", &name, "type", "veth", "peer", "name", &name];
+        self.ip(&[&cable[..], &["netns", &other.name]].concat());
+        for (end, address) in [(self, here), (other, there)] {
+            end.ip(&["address", "add", address, "dev", &name]);
+            end.ip(&["link", "set", &name, "up"]);
+        }
+    }
+
     /// Runs `work` in a thread inside; threads, processes and sockets that it makes stay there.
     pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let file = File::open(format!("/run/netns/{}", self.name)).expect("the namespace is there");

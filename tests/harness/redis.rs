@@ -14,43 +14,75 @@ use crate::wait_until;
 pub struct Redis {
     process: Child,
     port: u16,
+    options: Vec<String>,
     password: Option<String>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Redis {
     /// Starts one.
     pub fn start() -> Self {
-        Self::launch(None)
+        Self::launch(&["--bind", "127.0.0.1"], None)
     }
 
     /// Starts one that wants a password.
     pub fn with_password(password: &str) -> Self {
-        Self::launch(Some(password))
+        Self::launch(&["--bind", "127.0.0.1", "--requirepass", password], Some(password))
     }
 
-    fn launch(password: Option<&str>) -> Self {
-        // Another test run may take the port first; then it ends, and the next port is tried.
-        wait_until("a port for Redis", || Self::launch_at(free_port(), password))
+    /// Starts one that everybody in its network may use.
+    pub fn for_everybody() -> Self {
+        Self::launch(&["--bind", "0.0.0.0", "--protected-mode", "no"], None)
     }
 
-    fn launch_at(port: u16, password: Option<&str>) -> Option<Self> {
-        let folder = TempDir::with_prefix("sticky-test-").expect("a temporary folder");
-        let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
-        command.args(["--save", "", "--appendonly", "no"]);
-        command.arg("--dir").arg(folder.path());
-        command.arg("--unixsocket").arg(folder.path().join("redis.sock"));
-        if let Some(password) = password {
-            command.args(["--requirepass", password]);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = command.spawn().expect("redis-server is installed");
-        let output = Output::of(process.stdout.take().expect("stdout is a pipe"));
+    /// Starts a node of a cluster that is still to be made.
+    pub(crate) fn node(host: &str) -> Self {
+        let bus = free_port().to_string();
+        let bind = ["--bind", host, "--cluster-announce-ip", host];
+        let cluster =
+            ["--protected-mode", "no", "--cluster-enabled", "yes", "--cluster-port", &bus];
+        Self::launch(&[&bind[..], &cluster].concat(), None)
+    }
+
+    fn launch(options: &[&str], password: Option<&str>) -> Self {
         let password = password.map(str::to_owned);
-        let redis = Self { process, port, password, _folder: folder };
-        let ready = |line: &str| line.contains("Ready to accept connections").then_some(());
-        output.wait_for("Redis is ready", ready).map(|()| redis)
+        // Another test run may take the port first; then it ends, and the next port is tried.
+        wait_until("a port for Redis", || {
+            let folder = TempDir::with_prefix("sticky-test-").expect("a temporary folder");
+            let options: Vec<String> = options.iter().map(|&option| option.into()).collect();
+            let port = free_port();
+            let process = run(&options, &folder, port)?;
+            Some(Self { process, port, options, password: password.clone(), folder })
+        })
+    }
+
+    /// Ends it, as a crash does.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Starts it again at the same place.
+    pub fn start_again(&mut self) {
+        self.process = run(&self.options, &self.folder, self.port).expect("the port is free again");
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Gives it a command, and what it answers.
+    pub(crate) fn command(&self, host: &str, words: &[&str]) -> String {
+        let mut command = Command::new("redis-cli");
+        command.args(["-h", host, "-p", &self.port.to_string()]).args(words);
+        let output = command.output().expect("redis-cli is installed with the server");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// What to give to `--redis`.
@@ -66,7 +98,23 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
+}
+
+/// `None` when it ends before it is ready.
+fn run(options: &[String], folder: &TempDir, port: u16) -> Option<Child> {
+    let mut command = Command::new("redis-server");
+    command.args(options).args(["--port", &port.to_string(), "--save", "", "--appendonly", "no"]);
+    command.arg("--dir").arg(folder.path());
+    command.arg("--unixsocket").arg(folder.path().join("redis.sock"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = command.spawn().expect("redis-server is installed");
+    let output = Output::of(process.stdout.take().expect("stdout is a pipe"));
+    let ready = |line: &str| line.contains("Ready to accept connections").then_some(());
+    let ready = output.wait_for("Redis is ready", ready);
+    if ready.is_none() {
+        let _ = process.wait();
+    }
+    ready.map(|()| process)
 }

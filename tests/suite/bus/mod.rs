@@ -24,8 +24,10 @@ macro_rules! over_both_buses {
 
 mod acks;
 mod crash;
+mod hosts;
 mod one_by_one;
 mod others;
+mod outage;
 mod payloads;
 mod rooms;
 mod sockets;
