@@ -140,6 +140,8 @@ fn a_cluster_carries_broadcasts_too() {
         assert_eq!(said(client), ["by slot 0", "by slot 1", "by slot 2", "by slot 3"]);
     }
     assert_eq!(super::fetch(&all[0], json!({ "to": ["tea"] })), ids(&all));
-    all.iter().for_each(|client| client.assert_well());
+    for client in &all {
+        client.assert_well();
+    }
     sticky.stop();
 }
