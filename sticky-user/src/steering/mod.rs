@@ -14,11 +14,11 @@ mod mode;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 
-use sticky_ebpf::Mapping;
+use sticky_ebpf::{Mapping, SlotCount};
 
 pub use choice::{Choice, Refusal, choose};
 pub use counters::{Counters, SlotCounts};
@@ -38,6 +38,14 @@ pub struct Plan {
     pub backlog: u16,
     /// Log each decision.
     pub log: bool,
+}
+
+impl Plan {
+    /// The least there is: one slot on a free port of the loopback address.
+    fn for_probe() -> Self {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self { listen, mapping: Mapping::new(SlotCount::default()), backlog: 1, log: false }
+    }
 }
 
 /// What a worker of a slot is given: one descriptor, and its name in `LISTEN_FDNAMES`.

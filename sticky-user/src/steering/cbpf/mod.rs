@@ -12,12 +12,12 @@ mod rule;
 
 use std::future::ready;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
 use nix::libc::{sock_filter, sock_fprog};
 use nix::sys::socket::{setsockopt, sockopt::AttachReusePortCbpf};
-use sticky_ebpf::{Mapping, SlotCount};
+use sticky_ebpf::Mapping;
 use tracing::warn;
 
 use self::assembler::Instruction;
@@ -68,9 +68,7 @@ fn attach(socket: BorrowedFd<'_>, program: &[Instruction]) -> Result<(), nix::Er
 
 /// Attaches a program to a listener on the loopback address.
 pub fn probe() -> Result<(), Error> {
-    let mapping = Mapping::new(SlotCount::default());
-    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Cbpf::install(&Plan { listen: any_port, mapping, backlog: 1, log: false }).map(drop)
+    Cbpf::install(&Plan::for_probe()).map(drop)
 }
 
 impl Steering for Cbpf {

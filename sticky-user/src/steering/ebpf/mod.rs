@@ -6,9 +6,7 @@ mod program;
 
 use std::future::ready;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-
-use sticky_ebpf::{Mapping, SlotCount};
+use std::net::SocketAddr;
 
 use self::log::Log;
 use self::program::Program;
@@ -42,9 +40,7 @@ impl Ebpf {
 
 /// Loads the program and attaches it to a listener on the loopback address.
 pub fn probe() -> Result<(), Error> {
-    let mapping = Mapping::new(SlotCount::default());
-    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Ebpf::install(&Plan { listen: any_port, mapping, backlog: 1, log: false }).map(drop)
+    Ebpf::install(&Plan::for_probe()).map(drop)
 }
 
 impl Steering for Ebpf {
