@@ -18,6 +18,7 @@
 
 pub mod app;
 pub mod bus;
+mod causes;
 pub mod cli;
 pub mod listener;
 pub mod steering;

@@ -15,10 +15,11 @@ mod which;
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::iter;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::causes;
 
 /// N worker processes behind one TCP port; the kernel brings every client to the same worker.
 #[derive(Debug, Parser)]
@@ -87,7 +88,7 @@ fn report(error: &(dyn Error + 'static)) {
     let mut out = io::stderr().lock();
     // The exit code tells too, where nobody reads this.
     let _ = writeln!(out, "error: {error}");
-    for cause in chain(error).skip(1) {
+    for cause in causes::chain(error).skip(1) {
         let _ = writeln!(out, "  because: {cause}");
     }
 }
@@ -95,11 +96,6 @@ fn report(error: &(dyn Error + 'static)) {
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     let io_error = error.downcast_ref::<io::Error>();
     io_error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// An error, and what caused it.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    iter::successors(Some(error), |&error| error.source())
 }
 
 /// A runtime with one thread: neither supervisor nor worker has work for two.

@@ -1,9 +1,7 @@
 //! The best mode that the host allows.
 
-use std::error::Error as StdError;
-use std::iter;
-
 use super::{Error, Mode, ModeChoice, probe};
+use crate::causes;
 
 /// A mode that was not taken, and why.
 #[derive(Debug)]
@@ -17,9 +15,7 @@ pub struct Refusal {
 impl Refusal {
     /// The error with its causes, on one line.
     pub fn why(&self) -> String {
-        let first: &(dyn StdError + 'static) = &self.error;
-        let causes = iter::successors(Some(first), |&error| error.source());
-        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+        causes::on_one_line(&self.error)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The questions, one function each.
 
-use std::error::Error;
 use std::fs;
 use std::io;
 
@@ -10,7 +9,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 
 use super::{Answer, Check};
 use crate::bus::RedisUrls;
-use crate::cli::chain;
+use crate::causes;
 use crate::steering::{self, Mode};
 
 /// Each client takes one descriptor of its worker: with fewer than this, a busy worker runs out.
@@ -24,7 +23,9 @@ pub(super) fn mode(mode: Mode) -> Check {
     let name = format!("mode {mode}");
     match steering::probe(mode) {
         Ok(()) => Check { name, answer: Answer::Yes, detail: what_a_mode_gives(mode).into() },
-        Err(error) => Check { name, answer: answer_of(&error), detail: with_causes(&error) },
+        Err(error) => {
+            Check { name, answer: answer_of(&error), detail: causes::on_one_line(&error) }
+        }
     }
 }
 
@@ -43,7 +44,9 @@ fn answer_of(error: &steering::Error) -> Answer {
         matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
     };
     match error {
-        _ if chain(error).filter_map(|it| it.downcast_ref()).any(short_of) => Answer::Unknown,
+        _ if causes::chain(error).filter_map(|it| it.downcast_ref()).any(short_of) => {
+            Answer::Unknown
+        }
         NotBuilt | NoCapBpf(_) | Load(_) | Missing(_) | Program { .. } => Answer::No,
         _ => Answer::Unknown,
     }
@@ -133,7 +136,7 @@ fn sysctl(name: &str, path: &str, judge: impl FnOnce(u64) -> (Answer, String)) -
 pub(super) async fn redis(urls: &RedisUrls) -> Check {
     let (answer, detail) = match urls.check().await {
         Ok(()) => (Answer::Yes, urls.to_string()),
-        Err(error) => (Answer::No, with_causes(&error)),
+        Err(error) => (Answer::No, causes::on_one_line(&error)),
     };
     Check { name: "Redis".into(), answer, detail }
 }
@@ -144,8 +147,4 @@ pub(super) fn kernel() -> String {
     let [system, release, machine] =
         [names.sysname(), names.release(), names.machine()].map(|name| name.to_string_lossy());
     format!("{system} {release} {machine}")
-}
-
-fn with_causes(error: &(dyn Error + 'static)) -> String {
-    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

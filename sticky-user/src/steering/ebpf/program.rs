@@ -11,6 +11,7 @@ use sticky_ebpf::{Mapping, maps};
 
 use super::log::Log;
 use super::object;
+use crate::causes;
 use crate::steering::{Counters, Error};
 
 /// The log buffer of a program that does not log; the kernel wants at least a page.
@@ -136,9 +137,8 @@ fn take<M: TryFrom<aya::maps::Map, Error = MapError>>(
 }
 
 fn load_error(error: EbpfError) -> Error {
-    let first: &(dyn std::error::Error + 'static) = &error;
     // The verifier's refusal is EACCES, which is no question of rights.
-    let no_right = std::iter::successors(Some(first), |&error| error.source())
+    let no_right = causes::chain(&error)
         .filter_map(|error| error.downcast_ref::<io::Error>())
         .any(|error| error.raw_os_error() == Some(libc::EPERM));
     if no_right { Error::NoCapBpf(error) } else { Error::Load(error) }
