@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use crate::key::fmix32;
 use crate::{Ipv6Prefix, Key, MAX_BUCKETS, SlotCount};
 
 /// The mapping of one server: how many slots it has and which of them serves each bucket.
@@ -46,6 +47,33 @@ impl Mapping {
         self
     }
 
+    /// The same without some slots: each of their buckets goes to one of the others, by rendezvous
+    /// hashing (Thaler and Ravishankar, 1998), so that they spread and no other bucket moves.
+    /// Nothing changes when no slot is left.
+    ///
+    /// ```
+    /// use sticky_ebpf::{Mapping, SlotCount};
+    ///
+    /// let mapping = Mapping::new(SlotCount::new(4)?);
+    /// let away = mapping.clone().without(|slot| slot == 2);
+    /// assert!(away.table().all(|slot| slot != 2));
+    /// assert_eq!(mapping.without(|_| true), Mapping::new(SlotCount::new(4)?));
+    /// # Ok::<(), sticky_ebpf::SlotCountError>(())
+    /// ```
+    #[must_use]
+    pub fn without(self, away: impl Fn(u32) -> bool) -> Self {
+        let mut mapping = self.clone();
+        for (bucket, home) in (0..).zip(self.table()) {
+            if away(home) {
+                let others = self.slots.iter().filter(|&slot| !away(slot));
+                if let Some(slot) = others.max_by_key(|&slot| weight(bucket, slot)) {
+                    mapping = mapping.with_bucket_at(bucket, slot);
+                }
+            }
+        }
+        mapping
+    }
+
     /// The number of slots.
     pub fn slots(&self) -> SlotCount {
         self.slots
@@ -79,6 +107,11 @@ impl Mapping {
     }
 }
 
+/// How much `slot` wants `bucket`: any mix of both will do.
+fn weight(bucket: u32, slot: u32) -> u32 {
+    fmix32(fmix32(bucket) ^ slot)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -99,6 +132,37 @@ mod tests {
             let mapping = Mapping::new(SlotCount::new(slots).unwrap()).with_ipv6_prefix(prefix);
             let client = core::net::Ipv6Addr::from_bits(bits);
             prop_assert!(mapping.slot_of(client.into()) < slots);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn only_buckets_of_slots_that_are_away_move(
+            slots in 1u32..=256, away in prop::collection::vec(any::<bool>(), 256),
+        ) {
+            let mapping = Mapping::new(SlotCount::new(slots).unwrap());
+            let is_away = |slot: u32| away[slot as usize];
+            let moved = mapping.clone().without(is_away);
+            let somebody_is_left = (0..slots).any(|slot| !is_away(slot));
+            for (before, after) in mapping.table().zip(moved.table()) {
+                if !is_away(before) || !somebody_is_left {
+                    prop_assert_eq!(after, before);
+                } else {
+                    prop_assert!(!is_away(after));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_buckets_of_a_slot_spread_over_the_others() {
+        let mapping = Mapping::new(SlotCount::new(4).unwrap());
+        for gone in 0..4 {
+            let moved = mapping.clone().without(|slot| slot == gone);
+            for slot in (0..4).filter(|&slot| slot != gone) {
+                let got = moved.table().filter(|&at| at == slot).count() - 16;
+                assert!((1..=9).contains(&got), "slot {slot} got {got} of 16 of slot {gone}");
+            }
         }
     }
 

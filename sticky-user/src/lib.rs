@@ -12,6 +12,8 @@
 //! * [`app`] is the reference application, a chat on Socket.IO,
 //! * [`bus`] carries what workers tell each other,
 //! * [`supervisor`] opens the slots and keeps a worker at each,
+//! * [`launch`] is what a new process does before it is a worker,
+//! * [`keeper`] holds what the port is served with while one supervisor follows another,
 //! * [`cli`] is what a person types and sees.
 //!
 //! Applications need [`worker`] and [`bus`] only.
@@ -20,6 +22,8 @@ pub mod app;
 pub mod bus;
 mod causes;
 pub mod cli;
+pub mod keeper;
+pub mod launch;
 pub mod listener;
 pub mod steering;
 pub mod supervisor;

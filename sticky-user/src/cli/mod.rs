@@ -4,12 +4,17 @@
 
 mod app;
 mod doctor;
+mod keep;
 mod launch;
 mod log;
 mod redis;
+mod reload;
 mod run;
 mod status;
+mod stop;
 mod target;
+mod upgrade;
+mod upgrade_check;
 mod values;
 mod which;
 
@@ -39,8 +44,13 @@ enum Command {
     Status(status::Args),
     Which(which::Args),
     Doctor(doctor::Args),
+    Reload(reload::Args),
+    Upgrade(upgrade::Args),
+    Stop(stop::Args),
     Launch(launch::Args),
     App(app::Args),
+    Keep(keep::Args),
+    UpgradeCheck(upgrade_check::Args),
 }
 
 /// Why a command failed.
@@ -65,8 +75,13 @@ pub fn main() -> ExitCode {
         Command::Status(args) => args.run(),
         Command::Which(args) => args.run(),
         Command::Doctor(args) => args.run(),
+        Command::Reload(args) => args.run(),
+        Command::Upgrade(args) => args.run(),
+        Command::Stop(args) => args.run(),
         Command::Launch(args) => args.run(),
         Command::App(args) => args.run(),
+        Command::Keep(args) => args.run(),
+        Command::UpgradeCheck(args) => args.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

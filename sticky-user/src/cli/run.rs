@@ -12,17 +12,19 @@ use tracing::info;
 
 use super::log::LogArgs;
 use super::redis::RedisArgs;
-use super::values::{address, duration};
+use super::values::{OrOff, address, duration, duration_or_off};
 use super::{Failure, block_on};
 use crate::steering::{ModeChoice, Plan};
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::status::Status;
-use crate::supervisor::{self, Settings};
+use crate::supervisor::{self, Settings, User};
 
 /// Serve one port with N workers
 ///
 /// Opens the port, starts the workers, and keeps them running. SIGTERM or Ctrl-C ends it: no new
-/// connections, workers drain; a second one ends it at once.
+/// connections, workers drain; a second one ends it at once. SIGHUP replaces the workers, as
+/// `sticky reload` does. Where workers of a supervisor that was killed serve the port, it takes over
+/// from them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The address to listen on; port 0 takes a free one, [::] serves IPv4 as well
@@ -69,10 +71,29 @@ pub(super) struct Args {
     #[arg(value_parser = duration)]
     restart_delay: Duration,
 
-    /// The longest such wait; a worker that was ready for as long counts as well again
+    /// The longest such wait
     #[arg(long, value_name = "TIME", default_value = "10s", env = "STICKY_RESTART_DELAY_MAX")]
     #[arg(value_parser = duration)]
     restart_delay_max: Duration,
+
+    /// A worker that was ready for as long counts as well again: its death is not one more in a row
+    #[arg(long, value_name = "TIME", default_value = "1s", env = "STICKY_RESTART_WINDOW")]
+    #[arg(value_parser = duration)]
+    restart_window: Duration,
+
+    /// How long a slot may be without a worker until others serve its clients; off: for ever
+    #[arg(long, value_name = "TIME", default_value = "10s", env = "STICKY_FAILOVER_AFTER")]
+    #[arg(value_parser = duration_or_off)]
+    failover_after: OrOff,
+
+    /// How long a worker may be silent that says WATCHDOG=1, until it is killed; off: for ever
+    #[arg(long, value_name = "TIME", default_value = "10s", env = "STICKY_WATCHDOG")]
+    #[arg(value_parser = duration_or_off)]
+    watchdog: OrOff,
+
+    /// The user that workers run as, without any capability; the supervisor has to be root
+    #[arg(long, value_name = "NAME", env = "STICKY_USER")]
+    user: Option<User>,
 
     /// Log every decision: the client's key, and its slot
     #[arg(long, env = "STICKY_LOG_STEERING", value_parser = FalseyValueParser::new())]
@@ -92,7 +113,7 @@ impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         self.log.init();
         let redis = self.redis.urls()?;
-        let settings = self.settings(redis.is_none());
+        let settings = self.into_settings()?;
         block_on(async {
             if let Some(redis) = &redis {
                 redis.check().await?;
@@ -105,11 +126,13 @@ impl Args {
         })?
     }
 
-    fn settings(self, embedded_bus: bool) -> Settings {
+    /// What they ask for.
+    pub(super) fn into_settings(self) -> Result<Settings, Failure> {
+        let embedded_bus = self.redis.urls()?.is_none();
         let workers = self.workers.unwrap_or_else(one_per_processor);
         let mut environment = vec![("STICKY_LOG".to_string(), self.log.level().into())];
         environment.extend(self.redis.environment());
-        Settings {
+        Ok(Settings {
             plan: Plan {
                 listen: self.listen,
                 mapping: Mapping::new(workers).with_ipv6_prefix(self.ipv6_prefix),
@@ -120,11 +143,18 @@ impl Args {
             command: self.command,
             environment,
             embedded_bus,
+            user: self.user,
             control: self.control,
             ready_timeout: self.ready_timeout,
             drain_timeout: self.drain_timeout,
-            backoff: Backoff { first: self.restart_delay, most: self.restart_delay_max },
-        }
+            watchdog: self.watchdog.0,
+            failover_after: self.failover_after.0,
+            backoff: Backoff {
+                first: self.restart_delay,
+                most: self.restart_delay_max,
+                window: self.restart_window,
+            },
+        })
     }
 }
 

@@ -39,6 +39,12 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
     for refused in &status.refused {
         writeln!(out, "not {}: {}", refused.mode, refused.why)?;
     }
+    if let Some(why) = &status.rolled_back {
+        writeln!(out, "the last upgrade was undone: {why}")?;
+    }
+    if status.strangers > 0 {
+        writeln!(out, "{} sockets of other programs are on the port", status.strangers)?;
+    }
     if let Some(counters) = &status.counters {
         writeln!(out, "connections: {} seen, {} dropped", counters.runs, counters.dropped())?;
     }
@@ -46,7 +52,7 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
         ["SLOT", "STATE", "PID", "UPTIME", "RESTARTS", "STEERED", "QUEUE", "BUS"];
     writeln!(
         out,
-        "\n{slot:>4}  {state:<12}{pid:>8}{uptime:>12}{restarts:>10}{steered:>12}{queue:>8}  {bus}"
+        "\n{slot:>4}  {state:<18}{pid:>8}{uptime:>12}{restarts:>10}{steered:>12}{queue:>8}  {bus}"
     )?;
     for slot in &status.slots {
         print_slot(out, slot)?;
@@ -57,9 +63,9 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
 fn print_slot(out: &mut impl Write, slot: &SlotStatus) -> io::Result<()> {
     writeln!(
         out,
-        "{:>4}  {:<12}{:>8}{:>12}{:>10}{:>12}{:>8}  {}",
+        "{:>4}  {:<18}{:>8}{:>12}{:>10}{:>12}{:>8}  {}",
         slot.slot,
-        slot.state,
+        state(slot),
         or_dash(slot.pid),
         or_dash(slot.uptime_seconds.map(duration)),
         slot.restarts,
@@ -67,6 +73,10 @@ fn print_slot(out: &mut impl Write, slot: &SlotStatus) -> io::Result<()> {
         or_dash(slot.queue),
         or_dash(slot.bus.map(bus)),
     )
+}
+
+fn state(slot: &SlotStatus) -> String {
+    if slot.away { format!("{}, away", slot.state) } else { slot.state.clone() }
 }
 
 fn bus(Health { up, peers, dropped, .. }: Health) -> String {

@@ -17,6 +17,18 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Err("a duration here is from 1ms to a year".into())
 }
 
+/// A time, or never.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OrOff(pub(super) Option<Duration>);
+
+/// Reads what [`duration`] does, or `off`.
+pub(super) fn duration_or_off(text: &str) -> Result<OrOff, String> {
+    if text == "off" {
+        return Ok(OrOff(None));
+    }
+    duration(text).map(|duration| OrOff(Some(duration))).map_err(|error| format!("{error}, or off"))
+}
+
 /// Reads `0.0.0.0:3000`, `[::]:3000`.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let hint = "an IP address and a port: write it as 0.0.0.0:3000 or [::]:3000";

@@ -4,15 +4,17 @@ mod door;
 mod error;
 mod holder;
 mod queue;
+mod strangers;
 
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use self::door::Door;
 pub use error::Error;
 pub use queue::Queue;
+pub use strangers::{Stranger, Strangers};
 
 /// Listening sockets on one address, in the order of the slots.
 ///
@@ -23,7 +25,8 @@ pub struct Listeners {
     sockets: Vec<Socket>,
     address: SocketAddr,
     backlog: i32,
-    door: Door,
+    /// What keeps the door closed.
+    door: Option<Door>,
 }
 
 impl Listeners {
@@ -32,9 +35,13 @@ impl Listeners {
     /// the kernel cuts it at `net.core.somaxconn`.
     pub fn open(address: SocketAddr, count: u32, backlog: u16) -> Result<Self, Error> {
         let backlog = i32::from(backlog);
-        let first =
-            bind(address, Sharing::Exclusive).map_err(|error| Error::bind(address, error))?;
-        let address = local_address(&first)?;
+        let bind =
+            |address, sharing| bind(address, sharing).map_err(|error| Error::bind(address, error));
+        let found = bind(address, Sharing::Exclusive)?;
+        let address = local_address(&found)?;
+        // A second time, by its number: a socket that the kernel chose a port for loses it when a
+        // worker shuts it down.
+        let first = bind(address, Sharing::Exclusive)?;
         let closed = Error::step("keep the door closed");
         let door = Door::close_first(&first).map_err(&closed)?;
         // From now on the others may join; a second supervisor, which also asks for the port
@@ -43,27 +50,41 @@ impl Listeners {
         first.listen(backlog).map_err(|error| Error::bind(address, error))?;
         let mut sockets = vec![first];
         for _ in 1..count {
-            let next =
-                bind(address, Sharing::Slots).map_err(|error| Error::bind(address, error))?;
+            let next = bind(address, Sharing::Slots)?;
             door.close(&next).map_err(&closed)?;
             next.listen(backlog).map_err(|error| Error::bind(address, error))?;
             sockets.push(next);
         }
-        Ok(Self { sockets, address, backlog, door })
+        Ok(Self { sockets, address, backlog, door: Some(door) })
+    }
+
+    /// Takes over the listeners that [`Listeners::kept`] gave, from slot 0 on.
+    pub fn resume(sockets: Vec<OwnedFd>, backlog: u16) -> Result<Self, Error> {
+        let sockets: Vec<Socket> = sockets.into_iter().map(Socket::from).collect();
+        let missing = || Error::step("find a listener")(std::io::ErrorKind::NotFound.into());
+        let address = local_address(sockets.first().ok_or_else(missing)?)?;
+        Ok(Self { sockets, address, backlog: i32::from(backlog), door: None })
+    }
+
+    /// Duplicates of all listeners with names, for [`Listeners::resume`].
+    pub fn kept(&self) -> std::io::Result<Vec<(String, OwnedFd)>> {
+        let named = (0..).zip(self.iter());
+        named.map(|(slot, it)| Ok((name(slot), it.try_clone_to_owned()?))).collect()
     }
 
     /// Lets connections in.
     pub fn open_door(&self) -> Result<(), Error> {
-        for socket in &self.sockets {
-            self.door.open(socket).map_err(Error::step("open the door"))?;
-        }
-        Ok(())
+        let Some(door) = self.door else {
+            return Ok(());
+        };
+        let opened = self.sockets.iter().try_for_each(|socket| door.open(socket));
+        opened.map_err(Error::step("open the door"))
     }
 
     /// Lets no further connection in; those that wait in the queues stay.
     pub fn close_door(&self) -> Result<(), Error> {
         for socket in &self.sockets {
-            self.door.close(socket).map_err(Error::step("close the door"))?;
+            Door::close_first(socket).map_err(Error::step("close the door"))?;
         }
         Ok(())
     }
@@ -101,6 +122,11 @@ impl Listeners {
         socket.listen(self.backlog).map_err(&step)?;
         Ok(true)
     }
+}
+
+/// The name under which the listener of a slot is kept.
+pub fn name(slot: u32) -> String {
+    format!("listener-{slot}")
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

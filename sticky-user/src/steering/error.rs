@@ -54,6 +54,15 @@ pub enum Error {
     /// The port cannot be served.
     #[error(transparent)]
     Listener(#[from] listener::Error),
+    /// An earlier supervisor did not leave what is needed to go on.
+    #[error(
+        "the supervisor that served this port left no {name}, so that this one cannot go on; \
+         end the workers that it left, then start again"
+    )]
+    NotLeft {
+        /// The name of a descriptor.
+        name: String,
+    },
     /// A system call failed.
     #[error("cannot {step}")]
     System {

@@ -4,13 +4,16 @@
 //! choose among the slots' listeners, [`fd_passing`] accepts itself and passes the connection on.
 //! Which of them a host allows is found by trying ([`choose`]), not from its version.
 
+mod adoption;
 pub mod cbpf;
 mod choice;
 mod counters;
 pub mod ebpf;
 mod error;
 pub mod fd_passing;
+mod kept;
 mod mode;
+mod outbox;
 
 use std::future::Future;
 use std::io;
@@ -23,6 +26,7 @@ use sticky_ebpf::{Mapping, SlotCount};
 pub use choice::{Choice, Refusal, choose};
 pub use counters::{Counters, SlotCounts};
 pub use error::Error;
+pub use kept::{Kept, Noted};
 pub use mode::{Mode, ModeChoice, ModeError};
 
 use crate::listener::{Listeners, Queue};
@@ -48,17 +52,20 @@ impl Plan {
     }
 }
 
-/// What a worker of a slot is given: one descriptor, and its name in `LISTEN_FDNAMES`.
+/// A descriptor for a worker, and its name.
+///
+/// The first that it is given brings connections: `listener`, to accept on, or `connections`, to
+/// receive accepted ones from. From `adopted` it may receive those of a slot without a worker.
 #[derive(Debug)]
 pub struct Lent {
-    /// `listener`: accept on it; `connections`: receive accepted connections from it.
+    /// Its name.
     pub name: &'static str,
     /// A duplicate for the worker.
     pub descriptor: OwnedFd,
 }
 
-/// The result of [`Steering::close`].
-pub type Closing<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>>;
+/// Resolves when something that takes time is done.
+pub type Closing = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
 
 /// One mode at work on one port.
 pub trait Steering {
@@ -70,11 +77,21 @@ pub trait Steering {
 
     /// What a worker of `slot` is to be given. It belongs to the slot: the next worker is given
     /// the same, with all that waits in it.
-    fn lend(&self, slot: u32) -> io::Result<Lent>;
+    fn lend(&self, slot: u32) -> io::Result<Vec<Lent>>;
 
-    /// A worker of `slot` has gone: repairs what it may have done to what it was lent, and tells
-    /// whether that was necessary.
-    fn worker_gone(&mut self, slot: u32) -> Result<bool, Error>;
+    /// Repairs what a worker of `slot` may have done to what it was lent, and tells whether that
+    /// was necessary.
+    fn repair(&mut self, slot: u32) -> Result<bool, Error>;
+
+    /// Puts another table of buckets in force, for the same number of slots.
+    fn remap(&mut self, mapping: &Mapping) -> Result<(), Error>;
+
+    /// A duplicate of what becomes readable when connections wait at `slot`.
+    fn waiting(&self, slot: u32) -> io::Result<OwnedFd>;
+
+    /// Passes the connections that wait at `slot` to the slots that serve its clients now. Tells
+    /// how many there were.
+    fn adopt(&mut self, slot: u32) -> Result<usize, Error>;
 
     /// How many connections wait for the slot's worker, where the mode can tell.
     fn queue(&self, slot: u32) -> Option<Queue>;
@@ -82,8 +99,25 @@ pub trait Steering {
     /// What was decided so far, where the mode counts.
     fn counters(&self) -> Result<Option<Counters>, Error>;
 
+    /// The listeners that workers have, in the order of the slots; none where they have none.
+    fn listeners(&self) -> Option<&Listeners>;
+
+    /// Duplicates of all that the next supervisor needs to go on ([`resume`]).
+    fn kept(&self) -> io::Result<Kept>;
+
+    /// What goes with them.
+    fn noted(&self) -> Noted {
+        Noted::default()
+    }
+
+    /// Puts down what only this process has, so that another can go on.
+    fn pause(&mut self) -> Closing;
+
+    /// Goes on after [`Steering::pause`].
+    fn unpause(&mut self) -> Result<(), Error>;
+
     /// Lets no further connection in. What waits stays, and is the workers' to serve.
-    fn close(&mut self) -> Closing<'_>;
+    fn close(&mut self) -> Closing;
 }
 
 /// Puts the mapping in force in `mode` and opens the port.
@@ -94,6 +128,20 @@ pub fn install(mode: Mode, plan: &Plan) -> Result<Box<dyn Steering>, Error> {
         Mode::Ebpf => Box::new(ebpf::Ebpf::install(plan)?),
         Mode::Cbpf => Box::new(cbpf::Cbpf::install(plan)?),
         Mode::FdPassing => Box::new(fd_passing::FdPassing::install(plan)?),
+    })
+}
+
+/// Goes on where an earlier supervisor was, with what it left.
+pub fn resume(
+    mode: Mode,
+    plan: &Plan,
+    left: &mut Kept,
+    noted: Noted,
+) -> Result<Box<dyn Steering>, Error> {
+    Ok(match mode {
+        Mode::Ebpf => Box::new(ebpf::Ebpf::resume(plan, left)?),
+        Mode::Cbpf => Box::new(cbpf::Cbpf::resume(plan, left, noted)?),
+        Mode::FdPassing => Box::new(fd_passing::FdPassing::resume(plan, left)?),
     })
 }
 

@@ -8,7 +8,11 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// use sticky_user::supervisor::backoff::Backoff;
 ///
-/// let backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(10) };
+/// let backoff = Backoff {
+///     first: Duration::from_millis(100),
+///     most: Duration::from_secs(10),
+///     window: Duration::from_secs(1),
+/// };
 /// assert_eq!(backoff.delay(1), Duration::from_millis(100));
 /// assert_eq!(backoff.delay(4), Duration::from_millis(800));
 /// assert_eq!(backoff.delay(40), Duration::from_secs(10));
@@ -17,8 +21,11 @@ use std::time::Duration;
 pub struct Backoff {
     /// The delay after one failure.
     pub first: Duration,
-    /// No delay is longer; a worker that was ready for as long counts as well again.
+    /// No delay is longer.
     pub most: Duration,
+    /// A worker that was ready for as long had not failed: when it dies, that counts as the first
+    /// failure, not as one more in a row.
+    pub window: Duration,
 }
 
 impl Backoff {

@@ -1,35 +1,51 @@
 //! The bus socket of each slot. Workers use them; the supervisor only keeps them.
 
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use crate::bus::mesh;
+use rustix::fs::{Gid, Uid};
 
-/// A listening Unix socket for each slot, in the supervisor's private directory.
+use super::User;
+use crate::bus::mesh;
+use crate::steering::Kept;
+
+/// A listening Unix socket for each slot, where workers can reach it.
 #[derive(Debug)]
 pub(super) struct BusSockets {
     directory: PathBuf,
-    sockets: Vec<UnixListener>,
+    sockets: Vec<OwnedFd>,
 }
 
 impl BusSockets {
-    /// Opens them, in place of what a supervisor that was killed may have left.
-    pub(super) fn open(directory: &Path, slots: u32) -> io::Result<Self> {
-        // Its number of slots may have been another.
-        for stale in fs::read_dir(directory)? {
-            let stale = stale?;
-            if mesh::is_socket(&stale.file_name()) {
-                fs::remove_file(stale.path())?;
+    /// Opens them. They belong to `user` where workers are another one.
+    pub(super) fn open(directory: &Path, slots: u32, user: Option<&User>) -> io::Result<Self> {
+        let open = |slot| -> io::Result<OwnedFd> {
+            let path = mesh::socket(directory, slot);
+            let socket = UnixListener::bind(&path)?;
+            if let Some(user) = user {
+                let (uid, gid) = (Uid::from_raw(user.uid()), Gid::from_raw(user.gid()));
+                rustix::fs::chown(&path, Some(uid), Some(gid))?;
             }
+            Ok(socket.into())
+        };
+        let sockets = (0..slots).map(open).collect::<io::Result<_>>()?;
+        Ok(Self { directory: directory.to_path_buf(), sockets })
+    }
+
+    /// Takes over those that an earlier supervisor left; `None` unless there is one for each slot.
+    pub(super) fn resume(directory: &Path, slots: u32, left: &mut Kept) -> Option<Self> {
+        let sockets = (0..slots).map(|slot| left.remove(&name(slot))).collect::<Option<_>>()?;
+        Some(Self { directory: directory.to_path_buf(), sockets })
+    }
+
+    /// Adds duplicates to what is kept for the next supervisor.
+    pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
+        for (slot, socket) in (0..).zip(&self.sockets) {
+            kept.insert(name(slot), socket.try_clone()?);
         }
-        let mut this = Self { directory: directory.to_path_buf(), sockets: Vec::new() };
-        for slot in 0..slots {
-            this.sockets.push(UnixListener::bind(mesh::socket(directory, slot))?);
-        }
-        Ok(this)
+        Ok(())
     }
 
     /// Where they are.
@@ -39,16 +55,10 @@ impl BusSockets {
 
     /// A duplicate for a worker of `slot`.
     pub(super) fn lend(&self, slot: u32) -> io::Result<OwnedFd> {
-        let socket = self.sockets.get(slot as usize).ok_or(io::ErrorKind::NotFound)?;
-        Ok(socket.try_clone()?.into())
+        self.sockets.get(slot as usize).ok_or(io::ErrorKind::NotFound)?.try_clone()
     }
 }
 
-impl Drop for BusSockets {
-    fn drop(&mut self) {
-        for (slot, _) in (0..).zip(&self.sockets) {
-            // Best effort: the next supervisor of this directory removes what is left.
-            let _ = fs::remove_file(mesh::socket(&self.directory, slot));
-        }
-    }
+fn name(slot: u32) -> String {
+    format!("bus-{slot}")
 }

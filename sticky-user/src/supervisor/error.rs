@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::manifest::ManifestError;
+use crate::keeper::KeeperError;
 use crate::steering;
 
 /// Why a supervisor cannot start, or ended other than asked.
@@ -57,6 +59,12 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The keeper cannot be started or reached.
+    #[error(transparent)]
+    Keeper(#[from] KeeperError),
+    /// What an earlier supervisor noted does not fit.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     /// A second signal came while the workers drained.
     #[error("ended at once by a second signal, before all workers had drained")]
     CutShort,

@@ -47,6 +47,12 @@ pub(super) fn text(status: &Status) -> Result<String, fmt::Error> {
     let uptime = Gauge::<f64, AtomicU64>::default();
     uptime.set(status.uptime_seconds);
     registry.register("uptime_seconds", "Since the supervisor started", uptime);
+    let takeovers = Counter::<u64, AtomicU64>::default();
+    takeovers.inc_by(status.takeovers.into());
+    registry.register("takeovers", "Supervisors that served before this one", takeovers);
+    let strangers = Gauge::<i64, AtomicI64>::default();
+    strangers.set(i64::try_from(status.strangers).unwrap_or(i64::MAX));
+    registry.register("strangers", "Sockets of other programs on the port", strangers);
     if let Some(counters) = &status.counters {
         connections(&mut registry, counters);
     }
@@ -80,7 +86,9 @@ fn slots(registry: &mut Registry, slots: &[SlotStatus]) {
     let ready = slots.iter().map(|it| (label(it), i64::from(it.state == "ready")));
     gauge(registry, "slot_ready", "Whether a worker serves the slot", ready);
     let restarts = slots.iter().map(|it| (label(it), it.restarts));
-    counter(registry, "slot_restarts", "Workers started after the first", restarts);
+    let away = slots.iter().map(|it| (label(it), i64::from(it.away)));
+    gauge(registry, "slot_away", "1 where other slots serve the slot's clients", away);
+    counter(registry, "slot_restarts", "Workers started since one had died", restarts);
     let queue = slots.iter().filter_map(|it| Some((label(it), i64::from(it.queue?))));
     gauge(registry, "slot_queue", "Connections that wait for the worker", queue);
     let limit = slots.iter().filter_map(|it| Some((label(it), i64::from(it.queue_limit?))));
@@ -152,7 +160,9 @@ mod tests {
             state: "ready".into(),
             pid: Some(1),
             uptime_seconds: Some(1.0),
+            other_pid: None,
             restarts: 2,
+            away: true,
             steered: Some(7),
             queue: Some(3),
             queue_limit: Some(4096),
@@ -161,6 +171,10 @@ mod tests {
         let counts = SlotCounts { selected: 7, empty: 0, refused: 1 };
         let counters = Counters { runs: 8, slots: vec![counts], ..Counters::default() };
         let status = Status {
+            version: "1.2.3".into(),
+            takeovers: 4,
+            rolled_back: None,
+            strangers: 1,
             listen: "127.0.0.1:3000".parse().unwrap(),
             mode: Mode::FdPassing,
             refused: vec![],
@@ -181,6 +195,9 @@ mod tests {
             r#"sticky_dropped_total{outcome="unreadable"} 0"#,
             r#"sticky_slot_ready{slot="0"} 1"#,
             r#"sticky_slot_restarts_total{slot="0"} 2"#,
+            r#"sticky_slot_away{slot="0"} 1"#,
+            "sticky_takeovers_total 4",
+            "sticky_strangers 1",
             r#"sticky_slot_queue{slot="0"} 3"#,
             r#"sticky_bus_up{slot="0"} 1"#,
             r#"sticky_bus_peers{slot="0"} 5"#,

@@ -2,18 +2,21 @@
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::os::unix::fs::chown;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_passcred;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
 use rustix::process::{Pid, getpgid};
 use tokio::io::Interest;
-
 use tokio::net::UnixDatagram;
 use tracing::error;
 
+use super::User;
 use crate::bus::Health;
+use crate::steering::Kept;
 
 /// The longest message that is read; systemd has the same limit.
 const LONGEST: usize = 4096;
@@ -28,31 +31,47 @@ pub(super) struct Notification {
     pub(super) worker: u32,
     /// Whether it says that the worker is ready.
     pub(super) ready: bool,
+    /// Whether it says that the worker does not hang.
+    pub(super) alive: bool,
+    /// Whether it says that the worker takes connections of slots that have none.
+    pub(super) adopts: bool,
     /// How the worker's bus is doing, when it says so.
     pub(super) bus: Option<Health>,
 }
 
+/// Its name among what is kept for the next supervisor.
+const NAME: &str = "notify";
+
 #[derive(Debug)]
-pub(super) struct NotifySocket {
-    socket: UnixDatagram,
-    path: PathBuf,
-}
+pub(super) struct NotifySocket(UnixDatagram);
 
 impl NotifySocket {
-    pub(super) fn bind(path: &Path) -> io::Result<Self> {
+    /// Opens it, for `user` to write to where workers are another one.
+    pub(super) fn bind(path: &Path, user: Option<&User>) -> io::Result<Self> {
         let socket = UnixDatagram::bind(path)?;
         set_socket_passcred(&socket, true)?;
-        Ok(Self { socket, path: path.to_path_buf() })
+        if let Some(user) = user {
+            chown(path, Some(user.uid()), Some(user.gid()))?;
+        }
+        Ok(Self(socket))
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Takes over the one that an earlier supervisor left, with all that waits in it.
+    pub(super) fn resume(left: &mut Kept) -> io::Result<Self> {
+        let socket = left.remove(NAME).ok_or(io::ErrorKind::NotFound)?;
+        UnixDatagram::from_std(socket.into()).map(Self)
+    }
+
+    /// Adds a duplicate to what is kept for the next supervisor.
+    pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
+        kept.insert(NAME.into(), self.0.as_fd().try_clone_to_owned()?);
+        Ok(())
     }
 
     /// Waits for the next message that can be understood.
     pub(super) async fn next(&self) -> Notification {
         loop {
-            match self.socket.async_io(Interest::READABLE, || self.receive()).await {
+            match self.0.async_io(Interest::READABLE, || self.receive()).await {
                 Ok(Some(notification)) => return notification,
                 Ok(None) => {}
                 Err(error) => {
@@ -69,8 +88,7 @@ impl NotifySocket {
             [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-        let message =
-            recvmsg(&self.socket, &mut [IoSliceMut::new(&mut text)], &mut control, flags)?;
+        let message = recvmsg(&self.0, &mut [IoSliceMut::new(&mut text)], &mut control, flags)?;
         let mut sender = None;
         for ancillary in control.drain() {
             // Descriptors that came along are closed here, by being dropped.
@@ -83,7 +101,13 @@ impl NotifySocket {
         }
         let text = text.get(..message.bytes).unwrap_or_default();
         let worker = sender.and_then(group_leader);
-        Ok(worker.map(|worker| Notification { worker, ready: says_ready(text), bus: bus(text) }))
+        Ok(worker.map(|worker| Notification {
+            worker,
+            ready: says(text, "READY=1"),
+            alive: says(text, "WATCHDOG=1"),
+            adopts: says(text, "X_STICKY_ADOPTS=1"),
+            bus: bus(text),
+        }))
     }
 }
 
@@ -98,8 +122,8 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|&byte| byte == b'\n')
 }
 
-fn says_ready(text: &[u8]) -> bool {
-    lines(text).any(|line| line == b"READY=1")
+fn says(text: &[u8], what: &str) -> bool {
+    lines(text).any(|line| line == what.as_bytes())
 }
 
 fn bus(text: &[u8]) -> Option<Health> {
@@ -109,10 +133,22 @@ fn bus(text: &[u8]) -> Option<Health> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_understood_or_passed_over(text: Vec<u8>) {
+            prop_assert_eq!(bus(&text), None);
+            let ready = text.split(|&byte| byte == b'\n').any(|line| line == b"READY=1");
+            prop_assert_eq!(says(&text, "READY=1"), ready);
+        }
+    }
 
     #[test]
     fn lines() {
+        let says_ready = |text: &[u8]| says(text, "READY=1");
         assert!(says_ready(b"READY=1"));
         assert!(says_ready(b"STATUS=up\nREADY=1\nX_OWN=1\n"));
         for other in ["", "READY=0", "READY=10", "XREADY=1", "STATUS=READY=1", "\n\n", "ready=1"] {

@@ -3,13 +3,14 @@
 use std::env;
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::geteuid;
 
-use super::Error;
+use super::{Error, User};
+use crate::bus::mesh;
 
 /// The path of a Unix socket has room for 108 bytes, the last of them zero.
 const LONGEST_PATH: usize = 107;
@@ -29,20 +30,24 @@ pub fn default_control(port: u16) -> PathBuf {
     directory.join("control.sock")
 }
 
-/// The directory, locked. Dropping it removes what is in it.
+/// The directory, locked.
 #[derive(Debug)]
 pub(super) struct RunDir {
     directory: PathBuf,
     control: PathBuf,
-    notify: PathBuf,
-    lock: PathBuf,
+    /// What workers can reach: the same, or one that is theirs where they are another user.
+    workers: PathBuf,
     _locked: File,
 }
 
 impl RunDir {
     /// Makes the directory of `control` when it is missing (but not the one above it), checks that
-    /// it is ours alone, and removes what a supervisor that was killed may have left there.
-    pub(super) fn create(control: Option<&Path>, port: u16) -> Result<Self, Error> {
+    /// it is ours alone, and locks it.
+    pub(super) fn lock(
+        control: Option<&Path>,
+        port: u16,
+        workers: Option<&User>,
+    ) -> Result<Self, Error> {
         let by_default = control.is_none();
         let control = control.map_or_else(|| default_control(port), Path::to_path_buf);
         // Workers may work in another directory.
@@ -51,66 +56,123 @@ impl RunDir {
             Some(parent) if parent != Path::new("") => parent.to_path_buf(),
             _ => PathBuf::from("."),
         };
-        let wrong = |why: String| Error::RunDir { path: directory.clone(), why };
-        let failed = |error: io::Error| wrong(error.to_string());
-
-        let notify = directory.join("notify.sock");
+        let failed = |error: io::Error| wrong(&directory, error.to_string());
+        let mut beside = directory.clone().into_os_string();
+        beside.push("-workers");
+        let beside = PathBuf::from(beside);
         // No name in there is longer than that of the last slot's bus socket.
         let longest =
-            control.as_os_str().len().max(directory.as_os_str().len() + "/bus-255.sock".len());
+            control.as_os_str().len().max(beside.as_os_str().len() + "/bus-255.sock".len());
         if longest > LONGEST_PATH {
-            return Err(wrong(format!("a socket's path has at most {LONGEST_PATH} bytes")));
+            let why = format!("a socket's path has at most {LONGEST_PATH} bytes");
+            return Err(wrong(&directory, why));
         }
         if let Some(parent) = directory.parent().filter(|_| by_default) {
             fs::create_dir_all(parent).map_err(failed)?;
         }
-        create_private(&directory).map_err(failed)?;
-        let metadata = fs::metadata(&directory).map_err(failed)?;
-        if metadata.uid() != geteuid().as_raw() || metadata.mode() & 0o077 != 0 {
-            return Err(wrong("it is not private to this user (mode 0700)".into()));
-        }
+        private(&directory, geteuid().as_raw())?;
         let lock = directory.join("lock");
         let locked = File::options().create(true).append(true).open(&lock).map_err(failed)?;
         flock(&locked, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| wrong("another supervisor uses it".into()))?;
-        for stale in [&control, &notify] {
-            match fs::symlink_metadata(stale) {
-                Ok(found) if found.file_type().is_socket() => {
-                    fs::remove_file(stale).map_err(failed)?;
-                }
-                Ok(_) => return Err(wrong(format!("{} is no socket", stale.display()))),
-                Err(_) => {}
+            .map_err(|_| wrong(&directory, "another supervisor uses it".into()))?;
+        let workers = match workers {
+            Some(user) => {
+                private(&beside, user.uid())?;
+                beside
             }
-        }
-        Ok(Self { directory, control, notify, lock, _locked: locked })
+            None => directory.clone(),
+        };
+        Ok(Self { directory, control, workers, _locked: locked })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.directory
+    /// Removes what a supervisor that was killed may have left, sockets above all.
+    pub(super) fn clear(&self) -> Result<(), Error> {
+        if fs::symlink_metadata(&self.control).is_ok_and(|found| !found.file_type().is_socket()) {
+            return Err(wrong(&self.directory, format!("{} is no socket", self.control.display())));
+        }
+        for path in self.ours().filter(|path| *path != self.directory.join("lock")) {
+            fs::remove_file(path).map_err(|error| wrong(&self.directory, error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Removes everything of ours: the end of serving.
+    pub(super) fn remove(self) {
+        for path in self.ours() {
+            // Best effort: the next supervisor of this directory removes what is left.
+            let _ = fs::remove_file(path);
+        }
+        for directory in [&self.workers, &self.directory] {
+            // Stays when something else is in it.
+            let _ = fs::remove_dir(directory);
+        }
+    }
+
+    /// What there is of ours.
+    fn ours(&self) -> impl Iterator<Item = PathBuf> {
+        let entries = [&self.directory, &self.workers].map(fs::read_dir);
+        let paths = entries.into_iter().flatten().flatten().flatten().map(|entry| entry.path());
+        paths.filter(|path| path == &self.control || is_ours(path))
+    }
+
+    /// What workers can reach.
+    pub(super) fn workers(&self) -> &Path {
+        &self.workers
     }
 
     pub(super) fn control(&self) -> &Path {
         &self.control
     }
 
-    pub(super) fn notify(&self) -> &Path {
-        &self.notify
+    pub(super) fn notify(&self) -> PathBuf {
+        self.workers.join("notify.sock")
+    }
+
+    pub(super) fn keeper(&self) -> PathBuf {
+        self.directory.join("keeper.sock")
+    }
+
+    /// The file that a slot's worker locks while it accepts.
+    pub(super) fn turn(&self, slot: u32) -> PathBuf {
+        self.directory.join(format!("turn-{slot}"))
     }
 }
 
-impl Drop for RunDir {
-    fn drop(&mut self) {
-        for path in [&self.control, &self.notify, &self.lock] {
-            let _ = fs::remove_file(path);
+fn wrong(path: &Path, why: String) -> Error {
+    Error::RunDir { path: path.into(), why }
+}
+
+fn is_ours(path: &Path) -> bool {
+    let Some(name) = path.file_name() else {
+        return false;
+    };
+    let turn = || {
+        let slot = name.to_str()?.strip_prefix("turn-")?;
+        slot.parse::<u32>().ok()
+    };
+    ["lock", "notify.sock", "keeper.sock"].iter().any(|ours| name == *ours)
+        || mesh::is_socket(name)
+        || turn().is_some()
+}
+
+/// A directory of `user` alone, made where it is missing.
+fn private(directory: &Path, user: u32) -> Result<(), Error> {
+    let make = || -> io::Result<bool> {
+        match DirBuilder::new().mode(0o700).create(directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => {
+                created?;
+                if user != geteuid().as_raw() {
+                    chown(directory, Some(user), None)?;
+                }
+            }
         }
-        // Stays when something else is in it.
-        let _ = fs::remove_dir(&self.directory);
-    }
-}
-
-fn create_private(directory: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(directory) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        created => created,
+        let metadata = fs::symlink_metadata(directory)?;
+        Ok(metadata.is_dir() && metadata.uid() == user && metadata.mode() & 0o077 == 0)
+    };
+    match make() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(wrong(directory, format!("it is not private to user {user} (mode 0700)"))),
+        Err(error) => Err(wrong(directory, error.to_string())),
     }
 }

@@ -1,10 +1,20 @@
-//! The signals that end a supervisor.
+//! The signals of a supervisor.
 
 use std::io;
 
+use nix::sys::signal::{SigSet, Signal as Number};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM, SIGINT, and SIGHUP of a terminal that closes.
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The end, by a signal of this name.
+    Stop(&'static str),
+    /// Another worker in the place of each (SIGHUP).
+    Reload,
+}
+
+/// SIGTERM, SIGINT and SIGHUP.
 #[derive(Debug)]
 pub(super) struct Signals {
     terminate: Signal,
@@ -14,21 +24,38 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn install() -> io::Result<Self> {
-        Ok(Self {
+        let this = Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
-        })
+        };
+        // A supervisor that was upgraded to this one held them back.
+        Self::let_through()?;
+        Ok(this)
     }
 
-    /// Waits for the next one and tells its name.
-    pub(super) async fn next(&mut self) -> &'static str {
+    /// Holds signals back until the program that this process becomes has installed its own.
+    pub(super) fn hold_back() -> io::Result<()> {
+        Ok(ours().thread_block()?)
+    }
+
+    /// The opposite.
+    pub(super) fn let_through() -> io::Result<()> {
+        Ok(ours().thread_unblock()?)
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) -> Asked {
         tokio::select! {
-            Some(()) = self.terminate.recv() => "SIGTERM",
-            Some(()) = self.interrupt.recv() => "SIGINT",
-            Some(()) = self.hangup.recv() => "SIGHUP",
+            Some(()) = self.terminate.recv() => Asked::Stop("SIGTERM"),
+            Some(()) = self.interrupt.recv() => Asked::Stop("SIGINT"),
+            Some(()) = self.hangup.recv() => Asked::Reload,
             // The streams of signals end with the runtime only.
             else => std::future::pending().await,
         }
     }
+}
+
+fn ours() -> SigSet {
+    [Number::SIGTERM, Number::SIGINT, Number::SIGHUP].into_iter().collect()
 }

@@ -1,70 +1,137 @@
 //! Starts a worker's process.
 
-use std::io;
-use std::os::fd::AsFd;
-use std::path::Path;
-use std::process::Stdio;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{ChildStdin, Command, Stdio};
 
 use command_fds::{CommandFdExt, FdMapping};
-use tokio::process::{Child, Command};
 
 use super::Settings;
 use super::bus_sockets::BusSockets;
+use super::run_dir::RunDir;
+use crate::launch::THIS_BINARY;
 use crate::steering::Steering;
-
-/// The running binary itself, even where its file has been replaced.
-pub const THIS_BINARY: &str = "/proc/self/exe";
 
 /// The number of the first passed descriptor (`SD_LISTEN_FDS_START`).
 const FIRST_DESCRIPTOR: i32 = 3;
 
 /// Variables that concern the supervisor, or one further up, and not its workers.
-const NOT_INHERITED: [&str; 5] =
-    ["LISTEN_PID", "LISTEN_PIDFDID", "STICKY_BUS", "WATCHDOG_PID", "WATCHDOG_USEC"];
+const NOT_INHERITED: [&str; 8] = [
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "STICKY_BUS",
+    "STICKY_FDS",
+    "STICKY_ROLLED_BACK",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "MAINPID",
+];
 
-/// Starts a worker for `slot`, by way of the launcher (`sticky launch`), which sets `LISTEN_PID`
-/// to its own pid and becomes the worker.
-pub(super) fn worker(
-    settings: &Settings,
-    steering: &dyn Steering,
-    bus: Option<&BusSockets>,
-    slot: u32,
-    notify: &Path,
-) -> io::Result<Child> {
-    let lent = steering.lend(slot)?;
-    let mut names = lent.name.to_string();
-    let mut descriptors = vec![lent.descriptor];
-    let mut command = Command::new(THIS_BINARY);
-    command.arg0("sticky").args(["launch", "--"]);
-    if settings.command.is_empty() {
-        command.args([THIS_BINARY, "app"]);
-    } else {
-        command.args(&settings.command);
+/// A process that is going to be a worker.
+#[derive(Debug)]
+pub(super) struct Launched {
+    pub(super) pid: u32,
+    gate: ChildStdin,
+}
+
+impl Launched {
+    /// Lets it go on: whoever takes over from this supervisor can find it. Until then it ends when
+    /// the supervisor does.
+    pub(super) fn go(mut self) -> io::Result<()> {
+        self.gate.write_all(b"\n")
     }
+}
+
+/// What becomes a keeper.
+pub(super) fn keeper() -> Command {
+    let mut command = Command::new(THIS_BINARY);
+    command.arg0("sticky").args(["launch", "--", THIS_BINARY, "keep"]);
     for name in NOT_INHERITED {
         command.env_remove(name);
     }
-    let drain_timeout = humantime::format_duration(settings.drain_timeout).to_string();
     command
-        .envs(settings.environment.iter().map(|(name, value)| (name, value)))
-        .env("STICKY_SLOT", slot.to_string())
-        .env("STICKY_WORKERS", settings.plan.mapping.slots().to_string())
-        .env("STICKY_MODE", steering.mode().name())
-        .env("STICKY_DRAIN_TIMEOUT", drain_timeout)
-        .env("NOTIFY_SOCKET", notify)
-        .stdin(Stdio::null())
-        // Standard output is for what the supervisor says to scripts.
-        .stdout(io::stderr().as_fd().try_clone_to_owned()?)
-        // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers in order.
-        .process_group(0);
-    if let Some(bus) = bus {
-        names.push_str(":bus");
-        descriptors.push(bus.lend(slot)?);
-        command.env("STICKY_BUS", bus.directory());
+}
+
+/// What all workers are started with.
+#[derive(Clone, Copy)]
+pub(super) struct Workshop<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) run_dir: &'a RunDir,
+    pub(super) steering: &'a dyn Steering,
+    pub(super) bus: Option<&'a BusSockets>,
+}
+
+impl Workshop<'_> {
+    /// Starts a worker for `slot`, by way of the launcher (`sticky launch`), which sets
+    /// `LISTEN_PID` to its own pid, waits for [`Launched::go`] and becomes the worker.
+    pub(super) fn start(self, slot: u32) -> io::Result<Launched> {
+        let settings = self.settings;
+        let mut command = Command::new(THIS_BINARY);
+        command.arg0("sticky").args(["launch", "--wait"]);
+        if let Some(user) = &settings.user {
+            command.arg("--user").arg(format!("{}:{}", user.uid(), user.gid()));
+        }
+        command.arg("--");
+        if settings.command.is_empty() {
+            command.args([THIS_BINARY, "app"]);
+        } else {
+            command.args(&settings.command);
+        }
+        for name in NOT_INHERITED {
+            command.env_remove(name);
+        }
+        let drain_timeout = humantime::format_duration(settings.drain_timeout).to_string();
+        command
+            .envs(settings.environment.iter().map(|(name, value)| (name, value)))
+            .env("STICKY_SLOT", slot.to_string())
+            .env("STICKY_WORKERS", settings.plan.mapping.slots().to_string())
+            .env("STICKY_MODE", self.steering.mode().name())
+            .env("STICKY_DRAIN_TIMEOUT", drain_timeout)
+            .env("NOTIFY_SOCKET", self.run_dir.notify())
+            .stdin(Stdio::piped())
+            // Standard output is for what the supervisor says to scripts.
+            .stdout(io::stderr().as_fd().try_clone_to_owned()?)
+            // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers.
+            .process_group(0);
+        if let Some(watchdog) = settings.watchdog {
+            command.env("WATCHDOG_USEC", watchdog.as_micros().to_string());
+        }
+        self.pass(&mut command, slot)?;
+        let mut child = command.spawn()?;
+        let gate = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Launched { pid: child.id(), gate })
     }
-    command.env("LISTEN_FDS", descriptors.len().to_string()).env("LISTEN_FDNAMES", names);
-    let mappings = (FIRST_DESCRIPTOR..).zip(descriptors);
-    let mappings = mappings.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd });
-    command.fd_mappings(mappings.collect()).map_err(io::Error::other)?;
-    command.spawn()
+
+    /// The slot's socket as under systemd, so that any program can use it. What only programs that
+    /// know of it can use comes behind: one that accepts on all of `LISTEN_FDS` shall not trip.
+    fn pass(self, command: &mut Command, slot: u32) -> io::Result<()> {
+        let mut names = Vec::new();
+        let mut descriptors: Vec<OwnedFd> = Vec::new();
+        for lent in self.steering.lend(slot)? {
+            names.push(lent.name);
+            descriptors.push(lent.descriptor);
+        }
+        names.push("turn");
+        descriptors.push(self.turn(slot)?.into());
+        if let Some(bus) = self.bus {
+            names.push("bus");
+            descriptors.push(bus.lend(slot)?);
+            command.env("STICKY_BUS", bus.directory());
+        }
+        let (first, others) = names.split_first().ok_or(io::ErrorKind::NotFound)?;
+        command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", first);
+        command.env("STICKY_FDS", others.join(":"));
+        let mappings = (FIRST_DESCRIPTOR..).zip(descriptors);
+        let mappings = mappings.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd });
+        command.fd_mappings(mappings.collect()).map_err(io::Error::other)?;
+        Ok(())
+    }
+
+    /// The file that a worker locks while it accepts. Opened for each, since a lock belongs to
+    /// what was opened.
+    fn turn(self, slot: u32) -> io::Result<File> {
+        File::options().create(true).append(true).open(self.run_dir.turn(slot))
+    }
 }

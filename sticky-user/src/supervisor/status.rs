@@ -10,6 +10,8 @@ use crate::steering::{Counters, Mode};
 /// A supervisor and its slots.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
+    /// The version of the program.
+    pub version: String,
     /// The address that clients connect to.
     pub listen: SocketAddr,
     /// How connections get to their slots.
@@ -24,6 +26,12 @@ pub struct Status {
     pub pid: u32,
     /// How long it has run.
     pub uptime_seconds: f64,
+    /// How many supervisors served the port before, and were killed or upgraded.
+    pub takeovers: u32,
+    /// Why the last upgrade was undone, where it was.
+    pub rolled_back: Option<String>,
+    /// Sockets of other programs that listen on the port.
+    pub strangers: usize,
     /// Each slot.
     pub slots: Vec<SlotStatus>,
     /// What was decided so far; `null` where the mode does not count.
@@ -50,8 +58,12 @@ pub struct SlotStatus {
     pub pid: Option<u32>,
     /// How long that worker has run.
     pub uptime_seconds: Option<f64>,
-    /// Workers started after the first.
+    /// The process of its successor, which starts, or of its predecessor, which drains.
+    pub other_pid: Option<u32>,
+    /// Workers started since one had died.
     pub restarts: u64,
+    /// Whether others serve its clients, since it is without a worker for too long.
+    pub away: bool,
     /// Connections brought here; `null` where the mode does not count.
     pub steered: Option<u64>,
     /// Connections that wait for the worker; `null` where the mode cannot tell.

@@ -1,15 +1,12 @@
 //! One connection per message over a Unix socket (`SCM_RIGHTS`).
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::sockopt::{set_socket_send_buffer_size, socket_send_buffer_size};
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
-    sendmsg, socketpair,
-};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use super::message;
 
 /// A message needs a byte to carry a descriptor.
 const PAYLOAD: [u8; 1] = [0];
@@ -38,41 +35,15 @@ pub fn is_crowded(error: &io::Error) -> bool {
 
 /// Sends `connection`. See [`is_crowded`] for the errors that pass.
 pub fn send(socket: impl AsFd, connection: BorrowedFd<'_>) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let connections = [connection];
-    if !control.push(SendAncillaryMessage::ScmRights(&connections)) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    // A worker that has gone is an error here, not a SIGPIPE.
-    sendmsg(socket, &[IoSlice::new(&PAYLOAD)], &mut control, SendFlags::NOSIGNAL)?;
-    Ok(())
+    message::send(socket, &PAYLOAD, &[connection])
 }
 
 /// Receives a connection, close-on-exec. `None` when the other end has closed; `WouldBlock` when
 /// none waits; `InvalidData` when a message does not carry exactly one descriptor.
 pub fn receive(socket: impl AsFd) -> io::Result<Option<OwnedFd>> {
     let mut payload = PAYLOAD;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let message = recvmsg(
-        socket,
-        &mut [IoSliceMut::new(&mut payload)],
-        &mut control,
-        RecvFlags::CMSG_CLOEXEC,
-    )?;
-    let mut received: Vec<OwnedFd> = control
-        .drain()
-        .filter_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
-            _ => None,
-        })
-        .flatten()
-        .collect();
-    if message.flags.intersects(ReturnFlags::CTRUNC | ReturnFlags::TRUNC) {
-        return Err(invalid("a message with a connection was truncated"));
-    }
-    match (message.bytes, received.pop()) {
+    let (length, mut received) = message::receive(socket, &mut payload)?;
+    match (length, received.pop()) {
         (0, None) => Ok(None),
         (1, Some(connection)) if received.is_empty() => Ok(Some(connection)),
         _ => Err(invalid("a message does not carry exactly one connection")),
@@ -85,10 +56,12 @@ fn invalid(what: &'static str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::{IoSlice, Read, Write};
+    use std::mem::MaybeUninit;
     use std::net::{TcpListener, TcpStream};
 
     use rustix::io::{FdFlags, fcntl_getfd};
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
     use super::*;
 

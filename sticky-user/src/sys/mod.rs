@@ -1,7 +1,10 @@
 //! System calls that no crate wraps: the only room with `unsafe`.
 
+pub mod close_range;
 pub mod fd_passing;
 pub mod inherited;
+pub mod message;
 pub mod readiness;
+pub mod reuseport;
 pub mod tcp_info;
 pub mod tcp_md5;

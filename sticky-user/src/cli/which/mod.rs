@@ -104,7 +104,8 @@ impl Args {
         let wrong = |source| WhichError::Answer { workers, bits, source };
         let slots = SlotCount::new(workers).map_err(|error| wrong(Some(error)))?;
         let prefix = Ipv6Prefix::new(bits).ok_or_else(|| wrong(None))?;
-        Ok(Mapping::new(slots).with_ipv6_prefix(prefix))
+        let away = |slot: u32| status.slots.iter().any(|it| it.slot == slot && it.away);
+        Ok(Mapping::new(slots).with_ipv6_prefix(prefix).without(away))
     }
 }
 

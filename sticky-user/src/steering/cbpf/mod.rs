@@ -13,7 +13,7 @@ mod rule;
 use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::libc::{sock_filter, sock_fprog};
 use nix::sys::socket::{setsockopt, sockopt::AttachReusePortCbpf};
@@ -22,13 +22,16 @@ use tracing::warn;
 
 use self::assembler::Instruction;
 pub use self::assembler::TooManyInstructions;
-use super::{Closing, Counters, Error, Lent, Mode, Plan, Steering};
+use super::adoption::Adoption;
+use super::kept::listeners_left;
+use super::{Closing, Counters, Error, Kept, Lent, Mode, Noted, Plan, Steering};
 use crate::listener::{Listeners, Queue};
 
 /// The classic program at work on one port.
 #[derive(Debug)]
 pub struct Cbpf {
     listeners: Listeners,
+    adoption: Adoption,
     mapping: Mapping,
     /// The slot at each place of the kernel's group: the order in which the listeners listen.
     places: Vec<u32>,
@@ -42,10 +45,24 @@ impl Cbpf {
         }
         let slots = plan.mapping.slots();
         let listeners = Listeners::open(plan.listen, slots.get(), plan.backlog)?;
+        let adoption = Adoption::new(&plan.mapping, plan.backlog)?;
         let places = slots.iter().collect();
-        let this = Self { listeners, mapping: plan.mapping.clone(), places };
+        let this = Self { listeners, adoption, mapping: plan.mapping.clone(), places };
         this.attach(0)?;
         this.listeners.open_door()?;
+        Ok(this)
+    }
+
+    /// Goes on with what an earlier supervisor left.
+    pub fn resume(plan: &Plan, left: &mut Kept, noted: Noted) -> Result<Self, Error> {
+        let listeners = listeners_left(plan, left)?;
+        let adoption = Adoption::resume(left, &plan.mapping, plan.backlog)?;
+        let places = noted.places;
+        let mut this = Self { listeners, adoption, mapping: plan.mapping.clone(), places };
+        for slot in plan.mapping.slots().iter() {
+            this.repair(slot)?;
+        }
+        this.attach(0)?;
         Ok(this)
     }
 
@@ -80,11 +97,11 @@ impl Steering for Cbpf {
         self.listeners.address()
     }
 
-    fn lend(&self, slot: u32) -> io::Result<Lent> {
-        Lent::listener(&self.listeners, slot)
+    fn lend(&self, slot: u32) -> io::Result<Vec<Lent>> {
+        Ok(vec![Lent::listener(&self.listeners, slot)?, self.adoption.lend(slot)?])
     }
 
-    fn worker_gone(&mut self, slot: u32) -> Result<bool, Error> {
+    fn repair(&mut self, slot: u32) -> Result<bool, Error> {
         let revived = self.listeners.revive(slot)?;
         if revived {
             // A listener that is shut down leaves the group and the last one takes its place; when
@@ -98,6 +115,19 @@ impl Steering for Cbpf {
         Ok(revived)
     }
 
+    fn remap(&mut self, mapping: &Mapping) -> Result<(), Error> {
+        let before = std::mem::replace(&mut self.mapping, mapping.clone());
+        self.attach(0).inspect_err(|_| self.mapping = before)
+    }
+
+    fn waiting(&self, slot: u32) -> io::Result<OwnedFd> {
+        Lent::listener(&self.listeners, slot).map(|lent| lent.descriptor)
+    }
+
+    fn adopt(&mut self, slot: u32) -> Result<usize, Error> {
+        self.adoption.of(&self.listeners, slot, &self.mapping)
+    }
+
     fn queue(&self, slot: u32) -> Option<Queue> {
         self.listeners.queue(slot)
     }
@@ -106,7 +136,29 @@ impl Steering for Cbpf {
         Ok(None)
     }
 
-    fn close(&mut self) -> Closing<'_> {
+    fn listeners(&self) -> Option<&Listeners> {
+        Some(&self.listeners)
+    }
+
+    fn kept(&self) -> io::Result<Kept> {
+        let mut kept: Kept = self.listeners.kept()?.into_iter().collect();
+        self.adoption.keep(&mut kept)?;
+        Ok(kept)
+    }
+
+    fn noted(&self) -> Noted {
+        Noted { places: self.places.clone() }
+    }
+
+    fn pause(&mut self) -> Closing {
+        self.adoption.flushed()
+    }
+
+    fn unpause(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn close(&mut self) -> Closing {
         Box::pin(ready(self.listeners.close_door().map_err(Error::from)))
     }
 }

@@ -7,16 +7,24 @@ mod program;
 use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use sticky_ebpf::Mapping;
+use tracing::warn;
 
 use self::log::Log;
 use self::program::Program;
-use super::{Closing, Counters, Error, Lent, Mode, Plan, Steering};
+use super::adoption::Adoption;
+use super::kept::listeners_left;
+use super::{Closing, Counters, Error, Kept, Lent, Mode, Plan, Steering};
 use crate::listener::{Listeners, Queue};
 
 /// The kernel program at work on one port.
 pub struct Ebpf {
     listeners: Listeners,
+    adoption: Adoption,
     program: Program,
+    mapping: Mapping,
     _log: Option<Log>,
 }
 
@@ -24,8 +32,7 @@ impl Ebpf {
     /// Loads the program, opens the listeners, and lets connections in once every slot has its
     /// place.
     pub fn install(plan: &Plan) -> Result<Self, Error> {
-        let mut program = Program::load(&plan.mapping, plan.log)?;
-        let log = if plan.log { Some(program.log()?) } else { None };
+        let (mut program, log) = Program::load(&plan.mapping, plan.log)?;
         let listeners = Listeners::open(plan.listen, plan.mapping.slots().get(), plan.backlog)?;
         for (slot, listener) in (0..).zip(listeners.iter()) {
             program.set_listener(slot, listener)?;
@@ -33,8 +40,26 @@ impl Ebpf {
         if let Some(first) = listeners.get(0) {
             program.attach(first)?;
         }
+        let adoption = Adoption::new(&plan.mapping, plan.backlog)?;
         listeners.open_door()?;
-        Ok(Self { listeners, program, _log: log })
+        Ok(Self { listeners, adoption, program, mapping: plan.mapping.clone(), _log: log })
+    }
+
+    /// Goes on with the listeners, the maps and the program that an earlier supervisor left.
+    pub fn resume(plan: &Plan, left: &mut Kept) -> Result<Self, Error> {
+        if plan.log {
+            warn!("--log-steering: the program of the earlier supervisor goes on as it is");
+        }
+        let listeners = listeners_left(plan, left)?;
+        let adoption = Adoption::resume(left, &plan.mapping, plan.backlog)?;
+        let program = Program::resume(left)?;
+        let mapping = plan.mapping.clone();
+        let mut this = Self { listeners, adoption, program, mapping, _log: None };
+        for slot in plan.mapping.slots().iter() {
+            this.repair(slot)?;
+        }
+        this.program.set_table(&plan.mapping)?;
+        Ok(this)
     }
 }
 
@@ -52,11 +77,11 @@ impl Steering for Ebpf {
         self.listeners.address()
     }
 
-    fn lend(&self, slot: u32) -> io::Result<Lent> {
-        Lent::listener(&self.listeners, slot)
+    fn lend(&self, slot: u32) -> io::Result<Vec<Lent>> {
+        Ok(vec![Lent::listener(&self.listeners, slot)?, self.adoption.lend(slot)?])
     }
 
-    fn worker_gone(&mut self, slot: u32) -> Result<bool, Error> {
+    fn repair(&mut self, slot: u32) -> Result<bool, Error> {
         let revived = self.listeners.revive(slot)?;
         if let Some(listener) = self.listeners.get(slot).filter(|_| revived) {
             self.program.set_listener(slot, listener)?;
@@ -64,6 +89,19 @@ impl Steering for Ebpf {
             self.program.attach(listener)?;
         }
         Ok(revived)
+    }
+
+    fn remap(&mut self, mapping: &Mapping) -> Result<(), Error> {
+        self.mapping = mapping.clone();
+        self.program.set_table(mapping)
+    }
+
+    fn waiting(&self, slot: u32) -> io::Result<OwnedFd> {
+        Lent::listener(&self.listeners, slot).map(|lent| lent.descriptor)
+    }
+
+    fn adopt(&mut self, slot: u32) -> Result<usize, Error> {
+        self.adoption.of(&self.listeners, slot, &self.mapping)
     }
 
     fn queue(&self, slot: u32) -> Option<Queue> {
@@ -74,9 +112,28 @@ impl Steering for Ebpf {
         self.program.counters().map(Some)
     }
 
+    fn listeners(&self) -> Option<&Listeners> {
+        Some(&self.listeners)
+    }
+
+    fn kept(&self) -> io::Result<Kept> {
+        let mut kept: Kept = self.listeners.kept()?.into_iter().collect();
+        self.adoption.keep(&mut kept)?;
+        self.program.keep(&mut kept)?;
+        Ok(kept)
+    }
+
+    fn pause(&mut self) -> Closing {
+        self.adoption.flushed()
+    }
+
+    fn unpause(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// With no listener in the map the program drops, so that clients are refused at once and can
     /// go elsewhere.
-    fn close(&mut self) -> Closing<'_> {
+    fn close(&mut self) -> Closing {
         let cleared: Vec<_> =
             (0..self.program.slots()).map(|slot| self.program.clear_listener(slot)).collect();
         Box::pin(ready(cleared.into_iter().collect()))

@@ -1,9 +1,9 @@
 //! The program and its maps, once they are in the kernel.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use aya::maps::{Array, MapData, MapError, PerCpuArray, PerCpuValues, ReusePortSockArray};
+use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, PerCpuValues, ReusePortSockArray};
 use aya::programs::SkReuseport;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use sticky_ebpf::counters::{RunCounters, SlotCounters};
@@ -12,21 +12,27 @@ use sticky_ebpf::{Mapping, maps};
 use super::log::Log;
 use super::object;
 use crate::causes;
-use crate::steering::{Counters, Error};
+use crate::steering::kept::take;
+use crate::steering::{Counters, Error, Kept};
+use crate::sys::reuseport;
 
 /// The log buffer of a program that does not log; the kernel wants at least a page.
 const NO_LOG: u32 = 4096;
 
 pub(super) struct Program {
-    object: Ebpf,
+    program: OwnedFd,
+    buckets: Array<MapData, u32>,
     listeners: ReusePortSockArray<MapData>,
     runs: PerCpuArray<MapData, [u64; 4]>,
     slots: PerCpuArray<MapData, [u64; 3]>,
+    /// Duplicates of the maps' descriptors, which the types above do not show.
+    maps: Vec<(&'static str, OwnedFd)>,
 }
 
 impl Program {
-    /// Loads program and maps, the maps as large as the mapping needs.
-    pub(super) fn load(mapping: &Mapping, log: bool) -> Result<Self, Error> {
+    /// Loads program and maps, the maps as large as the mapping needs; and the program's log where
+    /// that is wanted.
+    pub(super) fn load(mapping: &Mapping, log: bool) -> Result<(Self, Option<Log>), Error> {
         let bytes = object::embedded()?;
         let slots = mapping.slots().get();
         let buckets = mapping.slots().buckets();
@@ -50,25 +56,66 @@ impl Program {
         }
         let mut object = loader.load(bytes).map_err(load_error)?;
 
-        let program = sk_reuseport(&mut object)?;
-        program.load().map_err(|error| load_error(error.into()))?;
-        fill_table(&mut object, mapping)?;
+        let program = load_program(&mut object)?;
+        let mut this = Self::of(program, |name| {
+            let map = object.take_map(name).ok_or(Error::Missing(name))?;
+            descriptor(&map).map_err(Error::system("duplicate the descriptor of a map"))
+        })?;
+        this.set_table(mapping)?;
+        let log = if log { Some(Log::open(&mut object)?) } else { None };
+        Ok((this, log))
+    }
+
+    /// Takes over what [`Program::keep`] gave.
+    pub(super) fn resume(left: &mut Kept) -> Result<Self, Error> {
+        let program = take(left, maps::PROGRAM)?;
+        Self::of(program, |name| take(left, name))
+    }
+
+    fn of(
+        program: OwnedFd,
+        mut map: impl FnMut(&'static str) -> Result<OwnedFd, Error>,
+    ) -> Result<Self, Error> {
+        let mut maps = Vec::new();
+        let mut data = |name| {
+            let step = "use a map of the kernel program";
+            let map = map(name)?;
+            maps.push((name, map.try_clone().map_err(Error::system(step))?));
+            MapData::from_fd(map).map_err(Error::map(step))
+        };
         Ok(Self {
-            listeners: take(&mut object, maps::LISTENERS)?,
-            runs: take(&mut object, maps::RUNS)?,
-            slots: take(&mut object, maps::SLOTS)?,
-            object,
+            program,
+            buckets: typed(Map::Array(data(maps::BUCKETS)?))?,
+            listeners: typed(Map::ReusePortSockArray(data(maps::LISTENERS)?))?,
+            runs: typed(Map::PerCpuArray(data(maps::RUNS)?))?,
+            slots: typed(Map::PerCpuArray(data(maps::SLOTS)?))?,
+            maps,
         })
     }
 
-    pub(super) fn log(&mut self) -> Result<Log, Error> {
-        Log::open(&mut self.object)
+    pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
+        kept.insert(maps::PROGRAM.into(), self.program.try_clone()?);
+        for (name, map) in &self.maps {
+            kept.insert((*name).into(), map.try_clone()?);
+        }
+        Ok(())
     }
 
     /// Attaches the program to the group that `listener` belongs to.
-    pub(super) fn attach(&mut self, listener: BorrowedFd<'_>) -> Result<(), Error> {
-        let program = sk_reuseport(&mut self.object)?;
-        program.attach(listener).map_err(Error::program("attach the kernel program to the port"))
+    pub(super) fn attach(&self, listener: BorrowedFd<'_>) -> Result<(), Error> {
+        let attached = reuseport::attach(listener, self.program.as_fd());
+        attached.map_err(Error::system("attach the kernel program to the port"))
+    }
+
+    /// Writes what changed of the table of buckets.
+    pub(super) fn set_table(&mut self, mapping: &Mapping) -> Result<(), Error> {
+        let step = "write the kernel's table of buckets";
+        for (bucket, slot) in (0..).zip(mapping.table()) {
+            if self.buckets.get(&bucket, 0).map_err(Error::map(step))? != slot {
+                self.buckets.set(bucket, slot, 0).map_err(Error::map(step))?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn set_listener(&mut self, slot: u32, socket: BorrowedFd<'_>) -> Result<(), Error> {
@@ -114,25 +161,23 @@ fn sum<const N: usize>(values: &PerCpuValues<[u64; N]>) -> [u64; N] {
     total
 }
 
-fn fill_table(object: &mut Ebpf, mapping: &Mapping) -> Result<(), Error> {
-    let mut buckets: Array<MapData, u32> = take(object, maps::BUCKETS)?;
-    for (bucket, slot) in (0..).zip(mapping.table()) {
-        let step = "write the kernel's table of buckets";
-        buckets.set(bucket, slot, 0).map_err(Error::map(step))?;
-    }
-    Ok(())
-}
-
-fn sk_reuseport(object: &mut Ebpf) -> Result<&mut SkReuseport, Error> {
+fn load_program(object: &mut Ebpf) -> Result<OwnedFd, Error> {
     let program = object.program_mut(maps::PROGRAM).ok_or(Error::Missing("program"))?;
-    program.try_into().map_err(Error::program("use the kernel program"))
+    let program: &mut SkReuseport =
+        program.try_into().map_err(Error::program("use the kernel program"))?;
+    program.load().map_err(|error| load_error(error.into()))?;
+    let loaded = program.fd().map_err(Error::program("use the kernel program"))?;
+    loaded.as_fd().try_clone_to_owned().map_err(Error::system("use the kernel program"))
 }
 
-fn take<M: TryFrom<aya::maps::Map, Error = MapError>>(
-    object: &mut Ebpf,
-    name: &'static str,
-) -> Result<M, Error> {
-    let map = object.take_map(name).ok_or(Error::Missing(name))?;
+fn descriptor(map: &Map) -> io::Result<OwnedFd> {
+    let (Map::Array(data) | Map::PerCpuArray(data) | Map::ReusePortSockArray(data)) = map else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    data.fd().as_fd().try_clone_to_owned()
+}
+
+fn typed<M: TryFrom<Map, Error = MapError>>(map: Map) -> Result<M, Error> {
     M::try_from(map).map_err(Error::map("use a map of the kernel program"))
 }
 

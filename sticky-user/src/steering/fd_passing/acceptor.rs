@@ -1,21 +1,21 @@
 //! Accepts, looks the slot up, passes on.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::net::{SocketFlags, acceptfrom_with};
+use socket2::SockRef;
 use sticky_ebpf::Mapping;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{oneshot, watch};
 use tracing::{error, info};
 
-use super::Outbox;
 use crate::listener::Listeners;
+use crate::steering::adoption::next;
+use crate::steering::outbox::Outboxes;
 use crate::steering::{Error, Plan};
 use crate::sys::readiness;
 
@@ -25,12 +25,21 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Connections accepted before the rest of the supervisor has a turn.
 const IN_A_TURN: u32 = 64;
 
+/// How to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// What waits is another's to accept.
+    Pause,
+    /// Accept what waits, then close the port.
+    Close,
+}
+
 /// The one listener of the port.
 #[derive(Debug)]
 pub(super) struct Acceptor {
     listener: AsyncFd<OwnedFd>,
-    mapping: Mapping,
-    outboxes: Arc<[Outbox]>,
+    mapping: watch::Receiver<Mapping>,
+    outboxes: Arc<Outboxes>,
     backlog: u16,
     log: bool,
 }
@@ -39,30 +48,27 @@ impl Acceptor {
     pub(super) fn new(
         listeners: &Listeners,
         plan: &Plan,
-        outboxes: Arc<[Outbox]>,
+        mapping: watch::Receiver<Mapping>,
+        outboxes: Arc<Outboxes>,
     ) -> Result<Self, Error> {
-        let step = "watch the listener";
-        listeners.open_door()?;
-        let listener = watch(listeners).map_err(Error::system(step))?;
-        Ok(Self {
-            listener,
-            mapping: plan.mapping.clone(),
-            outboxes,
-            backlog: plan.backlog,
-            log: plan.log,
-        })
+        let listener = watched(listeners).map_err(Error::system("watch the listener"))?;
+        Ok(Self { listener, mapping, outboxes, backlog: plan.backlog, log: plan.log })
     }
 
-    /// Accepts until `stop`, then what still waits, and closes the port.
-    pub(super) async fn run(self, stop: CancellationToken) {
-        loop {
+    /// Accepts until it is told to stop, or whoever would tell it has gone.
+    pub(super) async fn run(self, mut stop: oneshot::Receiver<Stop>) -> Result<(), Error> {
+        let stop = loop {
             let ready = tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
+                stop = &mut stop => break stop.unwrap_or(Stop::Pause),
                 ready = self.listener.readable() => ready,
             };
             let accepted = match ready {
-                Ok(mut ready) => ready.try_io(|_| self.accept_waiting()).unwrap_or(Ok(())),
+                Ok(mut ready) => self.accept_waiting().map(|all| {
+                    if all {
+                        ready.clear_ready();
+                    }
+                }),
                 Err(error) => Err(error),
             };
             tokio::task::yield_now().await;
@@ -70,51 +76,46 @@ impl Acceptor {
                 error!("cannot accept connections: {error}; trying again in {PAUSE:?}");
                 tokio::time::sleep(PAUSE).await; // real delay: no event tells that it may work now
             }
-        }
-        // As many as can wait, no more: who comes later is refused when the port closes.
-        for _ in 0..=u32::from(self.backlog) / IN_A_TURN {
-            match self.accept_waiting() {
-                Ok(()) => tokio::task::yield_now().await,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => {
-                    error!("cannot accept the connections that still wait: {error}");
-                    return;
-                }
-            }
-        }
+        };
+        if stop == Stop::Close { self.close().await } else { Ok(()) }
     }
 
-    /// Accepts until nothing waits, which is the error `WouldBlock`, or others should have a turn.
-    fn accept_waiting(&self) -> io::Result<()> {
+    async fn close(self) -> Result<(), Error> {
+        // As many as can wait, no more: who comes later is refused when the port closes.
+        for _ in 0..=u32::from(self.backlog) / IN_A_TURN {
+            let step = "accept the connections that still wait";
+            if self.accept_waiting().map_err(Error::system(step))? {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        let shut = SockRef::from(self.listener.get_ref()).shutdown(Shutdown::Both);
+        shut.map_err(Error::system("close the port"))
+    }
+
+    /// Accepts until nothing waits, which it tells, or others should have a turn.
+    fn accept_waiting(&self) -> io::Result<bool> {
         for _ in 0..IN_A_TURN {
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            match acceptfrom_with(self.listener.as_fd(), flags) {
-                Ok((connection, Some(peer))) => {
-                    if let Ok(peer) = SocketAddr::try_from(peer) {
-                        self.pass(connection, peer);
-                    }
-                }
-                // The client went away between its SYN and our accept.
-                Ok((_, None)) | Err(Errno::CONNABORTED | Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+            match next(self.listener.get_ref())? {
+                Some((connection, peer)) => self.pass(connection, peer),
+                None => return Ok(true),
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn pass(&self, connection: OwnedFd, peer: SocketAddr) {
-        let slot = self.mapping.slot_of(peer.ip());
+        let mapping = self.mapping.borrow();
+        let slot = mapping.slot_of(peer.ip());
         if self.log {
-            let key = self.mapping.key_of(peer.ip()).number();
+            let key = mapping.key_of(peer.ip()).number();
             info!("key {key} -> slot {slot}");
         }
-        if let Some(outbox) = self.outboxes.get(slot as usize) {
-            outbox.pass(connection);
-        }
+        self.outboxes.pass(slot, connection);
     }
 }
 
-fn watch(listeners: &Listeners) -> io::Result<AsyncFd<OwnedFd>> {
+fn watched(listeners: &Listeners) -> io::Result<AsyncFd<OwnedFd>> {
     let listener = listeners.get(0).ok_or(io::ErrorKind::NotFound)?;
     rustix::io::ioctl_fionbio(listener, true)?;
     readiness::watch(listener.try_clone_to_owned()?, Interest::READABLE)

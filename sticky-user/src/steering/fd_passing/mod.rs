@@ -2,74 +2,82 @@
 //!
 //! The design of the classic Node.js recipe. It needs no privilege and nothing of the kernel that
 //! is newer than `SCM_RIGHTS`, but it puts the supervisor on the way of every new connection: while
-//! no supervisor runs, nobody can connect.
+//! no supervisor runs, whoever connects waits for the next one.
 
 mod acceptor;
-mod outbox;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::process::{Resource, getrlimit};
-use sticky_ebpf::SlotCount;
+use sticky_ebpf::Mapping;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-use self::acceptor::Acceptor;
-use self::outbox::Outbox;
-use super::{Closing, Counters, Error, Lent, Mode, Plan, SlotCounts, Steering};
-use crate::listener::{Listeners, Queue};
+use self::acceptor::{Acceptor, Stop};
+use super::kept::take;
+use super::outbox::{Outbox, Outboxes};
+use super::{Closing, Counters, Error, Kept, Lent, Mode, Plan, SlotCounts, Steering};
+use crate::listener::{self, Listeners, Queue};
 use crate::sys::fd_passing;
 
 /// The accepting supervisor at work on one port.
 #[derive(Debug)]
 pub struct FdPassing {
-    address: SocketAddr,
-    /// The workers' ends, kept here so that what waits in them outlives a worker.
-    slots: Vec<OwnedFd>,
-    outboxes: Arc<[Outbox]>,
-    stop: CancellationToken,
-    acceptor: Option<JoinHandle<()>>,
+    listeners: Listeners,
+    outboxes: Arc<Outboxes>,
+    mapping: watch::Sender<Mapping>,
+    plan: Plan,
+    acceptor: Option<(JoinHandle<Result<(), Error>>, oneshot::Sender<Stop>)>,
 }
 
 impl FdPassing {
     /// Opens one listener and begins to accept. Needs a tokio runtime.
     pub fn install(plan: &Plan) -> Result<Self, Error> {
         let listeners = Listeners::open(plan.listen, 1, plan.backlog)?;
-        let address = listeners.address();
-        let mut slots = Vec::new();
-        let mut outboxes = Vec::new();
-        let share = share_of_open_files(plan.mapping.slots());
-        for _ in plan.mapping.slots().iter() {
-            let step = "make a socket pair for a slot";
-            let (near, far) = fd_passing::pair(share).map_err(Error::system(step))?;
-            slots.push(far);
-            let limit = plan.backlog.min(share);
-            outboxes.push(Outbox::new(near, limit).map_err(Error::system(step))?);
-        }
-        let outboxes: Arc<[Outbox]> = outboxes.into();
-        let stop = CancellationToken::new();
-        let acceptor = Acceptor::new(&listeners, plan, Arc::clone(&outboxes))?;
-        let acceptor = tokio::spawn(acceptor.run(stop.clone()));
-        Ok(Self { address, slots, outboxes, stop, acceptor: Some(acceptor) })
+        let outboxes = Outboxes::open(plan.mapping.slots(), plan.backlog)?;
+        Self::of(listeners, outboxes, plan)
     }
-}
 
-/// How many connections may be on their way to one slot, and as many wait for that: of all slots
-/// together half of the open files that this process may have, so that slots whose workers do not
-/// take theirs leave enough for the others.
-fn share_of_open_files(slots: SlotCount) -> u16 {
-    let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    u16::try_from(open_files / 4 / u64::from(slots.get())).unwrap_or(u16::MAX).max(1)
+    /// Goes on with what an earlier supervisor left. Needs a tokio runtime.
+    pub fn resume(plan: &Plan, left: &mut Kept) -> Result<Self, Error> {
+        let listener = take(left, &listener::name(0))?;
+        let listeners = Listeners::resume(vec![listener], plan.backlog)?;
+        let outboxes = Outboxes::resume(left, plan.mapping.slots(), plan.backlog)?;
+        Self::of(listeners, outboxes, plan)
+    }
+
+    fn of(listeners: Listeners, outboxes: Outboxes, plan: &Plan) -> Result<Self, Error> {
+        let mapping = watch::Sender::new(plan.mapping.clone());
+        let outboxes = Arc::new(outboxes);
+        let acceptor = None;
+        let mut this = Self { listeners, outboxes, mapping, plan: plan.clone(), acceptor };
+        this.unpause()?;
+        this.listeners.open_door()?;
+        Ok(this)
+    }
+
+    fn stop(&mut self, stop: Stop) -> Closing {
+        let acceptor = self.acceptor.take();
+        let outboxes = Arc::clone(&self.outboxes);
+        Box::pin(async move {
+            if let Some((acceptor, stopping)) = acceptor {
+                // An acceptor that has ended already need not be told.
+                let _ = stopping.send(stop);
+                acceptor.await.map_err(Error::system("stop accepting"))??;
+            }
+            outboxes.flushed().await;
+            Ok(())
+        })
+    }
 }
 
 /// Passes a socket from one end of a pair to the other.
 pub fn probe() -> Result<(), Error> {
     let step = "pass a descriptor over a Unix socket";
     let (near, far) = fd_passing::pair(1).map_err(Error::system(step))?;
-    fd_passing::send(&near, std::os::fd::AsFd::as_fd(&far)).map_err(Error::system(step))?;
+    fd_passing::send(&near, far.as_fd()).map_err(Error::system(step))?;
     fd_passing::receive(&far).map(drop).map_err(Error::system(step))
 }
 
@@ -79,20 +87,52 @@ impl Steering for FdPassing {
     }
 
     fn address(&self) -> SocketAddr {
-        self.address
+        self.listeners.address()
     }
 
-    fn lend(&self, slot: u32) -> io::Result<Lent> {
-        let socket = self.slots.get(slot as usize).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Lent { name: "connections", descriptor: socket.try_clone()? })
+    fn lend(&self, slot: u32) -> io::Result<Vec<Lent>> {
+        let descriptor = self.outboxes.far(slot)?.try_clone_to_owned()?;
+        Ok(vec![Lent { name: "connections", descriptor }])
     }
 
-    fn worker_gone(&mut self, _slot: u32) -> Result<bool, Error> {
+    fn repair(&mut self, _slot: u32) -> Result<bool, Error> {
         Ok(false)
     }
 
+    fn remap(&mut self, mapping: &Mapping) -> Result<(), Error> {
+        self.mapping.send_replace(mapping.clone());
+        Ok(())
+    }
+
+    fn waiting(&self, slot: u32) -> io::Result<OwnedFd> {
+        self.outboxes.far(slot)?.try_clone_to_owned()
+    }
+
+    fn adopt(&mut self, slot: u32) -> Result<usize, Error> {
+        let step = "take back the connections that wait at a slot without a worker";
+        let far = self.outboxes.far(slot).map_err(Error::system(step))?;
+        let mapping = self.mapping.borrow().clone();
+        let mut adopted = 0;
+        loop {
+            match fd_passing::receive(far) {
+                Ok(Some(connection)) => {
+                    // A client that has gone needs no slot.
+                    if let Ok(Some(peer)) =
+                        socket2::SockRef::from(&connection).peer_addr().map(|peer| peer.as_socket())
+                    {
+                        self.outboxes.pass(mapping.slot_of(peer.ip()), connection);
+                        adopted += 1;
+                    }
+                }
+                Ok(None) => return Ok(adopted),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(adopted),
+                Err(error) => return Err(Error::system(step)(error)),
+            }
+        }
+    }
+
     fn queue(&self, slot: u32) -> Option<Queue> {
-        self.outboxes.get(slot as usize).map(Outbox::queue)
+        self.outboxes.get(slot).map(Outbox::queue)
     }
 
     fn counters(&self) -> Result<Option<Counters>, Error> {
@@ -101,25 +141,41 @@ impl Steering for FdPassing {
         Ok(Some(Counters { runs, slots, ..Counters::default() }))
     }
 
+    /// Workers have none.
+    fn listeners(&self) -> Option<&Listeners> {
+        None
+    }
+
+    fn kept(&self) -> io::Result<Kept> {
+        let mut kept: Kept = self.listeners.kept()?.into_iter().collect();
+        self.outboxes.keep(&mut kept)?;
+        Ok(kept)
+    }
+
+    /// Who connects meanwhile waits in the listener's queue.
+    fn pause(&mut self) -> Closing {
+        self.stop(Stop::Pause)
+    }
+
+    fn unpause(&mut self) -> Result<(), Error> {
+        let (stopping, stop) = oneshot::channel();
+        let mapping = self.mapping.subscribe();
+        let outboxes = Arc::clone(&self.outboxes);
+        let acceptor = Acceptor::new(&self.listeners, &self.plan, mapping, outboxes)?;
+        self.acceptor = Some((tokio::spawn(acceptor.run(stop)), stopping));
+        Ok(())
+    }
+
     /// What the kernel has accepted is passed on first; then the port is closed, and clients are
     /// refused.
-    fn close(&mut self) -> Closing<'_> {
-        Box::pin(async {
-            self.stop.cancel();
-            if let Some(acceptor) = self.acceptor.take() {
-                acceptor.await.map_err(Error::system("stop accepting"))?;
-            }
-            for outbox in self.outboxes.iter() {
-                outbox.flushed().await;
-            }
-            Ok(())
-        })
+    fn close(&mut self) -> Closing {
+        self.stop(Stop::Close)
     }
 }
 
 impl Drop for FdPassing {
     fn drop(&mut self) {
-        if let Some(acceptor) = self.acceptor.take() {
+        if let Some((acceptor, _)) = self.acceptor.take() {
             acceptor.abort();
         }
     }

@@ -1,131 +1,173 @@
 //! What happens to the fleet, one handler each.
 
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::time::Instant;
 
 use sd_notify::NotifyState;
 use tracing::{debug, error, info, warn};
 
 use super::super::notify::Notification;
-use super::super::process::Exit;
-use super::super::slot::{Event, State};
-use super::{Error, Fleet, Phase, Seat, tell_service_manager};
+use super::super::process::Ended;
+use super::super::signals::Asked;
+use super::super::slot::{Event, WorkerId};
+use super::{Error, Fleet, Happened, Phase, limits, tell_service_manager};
+use crate::steering;
 
 impl Fleet<'_> {
-    pub(super) fn exited(&mut self, Exit { slot, status }: Exit) -> Result<(), Error> {
-        let how = describe(&status);
+    pub(super) fn on(&mut self, happened: Happened) -> Result<(), Error> {
+        match happened {
+            Happened::Exit { slot, id, how } => return self.exited(slot, id, how),
+            Happened::Shut { slot } => self.repair(slot),
+            Happened::Waiting { slot } => self.adopt(slot),
+            Happened::Tried(trial) => self.tried(trial),
+        }
+        Ok(())
+    }
+
+    fn exited(&mut self, slot: u32, id: WorkerId, how: Ended) -> Result<(), Error> {
         let Some(seat) = self.seats.get_mut(slot as usize) else {
             return Ok(());
         };
-        let pid = seat.worker.take().map_or(0, |(process, _)| process.pid);
-        seat.bus = None;
+        let (pid, served) = (seat.pid(id), seat.slot.main() == Some(id));
+        let ending = seat.slot.name() == "ending";
+        seat.workers.retain(|worker| worker.id != id);
+        self.forget(pid);
         if self.phase == Phase::Starting {
-            return Err(match seat.slot.state() {
-                State::Ending { .. } => {
-                    Error::WorkerNotReady { slot, within: self.settings.ready_timeout }
-                }
-                _ => Error::WorkerEnded { slot, how },
+            return Err(if ending {
+                Error::WorkerNotReady { slot, within: self.settings.ready_timeout }
+            } else {
+                Error::WorkerEnded { slot, how: how.to_string() }
             });
         }
-        self.tell(slot, Event::Gone)?;
-        if self.phase == Phase::Serving {
-            self.report_restart(slot, pid, &how);
-            match self.steering.worker_gone(slot) {
-                Ok(true) => warn!(slot, "the worker had shut its listener down; it listens again"),
-                Ok(false) => {}
-                Err(error) => error!(slot, "cannot repair the slot's listener: {error}"),
-            }
+        self.last_words(slot, id, how);
+        self.tell(slot, Event::Gone(id))?;
+        if self.phase == Phase::Serving && served {
+            self.report_restart(slot, pid, how);
+            self.repair(slot);
         } else {
             info!(slot, pid, "worker {how}");
         }
         Ok(())
     }
 
-    fn report_restart(&self, slot: u32, pid: u32, how: &str) {
+    fn report_restart(&self, slot: u32, pid: u32, how: Ended) {
         let Some(seat) = self.seats.get(slot as usize) else {
             return;
         };
+        if seat.slot.main().is_some() {
+            warn!(slot, pid, "worker {how}; its successor starts already");
+            return;
+        }
         let failures = seat.slot.failures();
         let delay = humantime::format_duration(self.settings.backoff.delay(failures));
         warn!(slot, pid, failures, "worker {how}; the next one starts in {delay}");
     }
 
-    pub(super) fn notified(&mut self, notification: &Notification) -> Result<(), Error> {
-        let worker = |seat: &Seat| seat.worker.as_ref().map(|(process, _)| process.pid);
-        let from = self.seats.iter().position(|seat| worker(seat) == Some(notification.worker));
-        let Some(slot) = from.and_then(|slot| u32::try_from(slot).ok()) else {
-            debug!(pid = notification.worker, "a message that is from no worker");
+    /// Makes a slot listen again whose worker has shut its listener down.
+    fn repair(&mut self, slot: u32) {
+        if self.phase != Phase::Serving {
+            return;
+        }
+        match self.parts.steering.repair(slot) {
+            Ok(true) => {
+                warn!(slot, "the worker had shut its listener down; it listens again");
+                self.changed = true;
+            }
+            Ok(false) => {}
+            Err(error) => error!(slot, "cannot repair the slot's listener: {error}"),
+        }
+    }
+
+    pub(super) fn notified(&mut self, said: &Notification) -> Result<(), Error> {
+        let found = (0..).zip(&mut self.seats).find_map(|(slot, seat)| {
+            let worker = seat.workers.iter_mut().find(|it| it.process.pid == said.worker)?;
+            Some((slot, worker))
+        });
+        let Some((slot, worker)) = found else {
+            debug!(pid = said.worker, "a message that is from no worker");
             return Ok(());
         };
-        if let (Some(seat), Some(bus)) = (self.seats.get_mut(slot as usize), notification.bus) {
-            seat.bus = Some(bus);
-        }
-        if notification.ready {
+        let id = worker.id;
+        worker.bus = said.bus.or(worker.bus);
+        worker.adopts |= said.adopts;
+        if said.ready && !worker.ready {
+            worker.ready = true;
+            self.changed = true;
             if self.phase == Phase::Serving {
-                info!(slot, pid = notification.worker, "worker ready");
+                info!(slot, pid = said.worker, "worker ready");
             }
-            self.tell(slot, Event::Ready)?;
+            self.tell(slot, Event::Ready(id))?;
+            self.reload_goes_on(slot);
+        }
+        if said.alive {
+            self.tell(slot, Event::Alive(id))?;
         }
         Ok(())
     }
 
     pub(super) fn deadline_came(&mut self) -> Result<(), Error> {
         let now = Instant::now();
+        if let Phase::Stopping { until } = self.phase
+            && until <= now
+            && self.closing.take().is_some()
+        {
+            warn!("some connections could not be passed to their worker in time");
+            self.tell_all(Event::Stop(until))?;
+        }
+        if let Some(becoming) = self.becoming.take_if(|becoming| becoming.until <= now) {
+            self.closing = None;
+            let why = "a worker does not take the connections that it was passed";
+            self.go_on(becoming.answer, why);
+        }
         for slot in self.settings.plan.mapping.slots().iter() {
             let seat = self.seats.get(slot as usize);
-            let due = seat.and_then(|seat| seat.slot.deadline()).is_some_and(|at| at <= now);
-            if !due {
-                continue;
+            if seat.and_then(|seat| seat.slot.deadline()).is_some_and(|at| at <= now) {
+                self.tell(slot, Event::Deadline)?;
             }
-            match seat.map(|seat| seat.slot.state()) {
-                Some(State::Starting { .. }) => warn!(slot, "the worker is not ready in time"),
-                Some(State::Draining { .. }) => {
-                    warn!(slot, "the time to drain is over: the worker is killed");
-                }
-                _ => {}
-            }
-            self.tell(slot, Event::Deadline)?;
         }
         Ok(())
     }
 
-    /// The first signal ends gracefully, the second at once.
-    pub(super) async fn signalled(&mut self, signal: &'static str) -> Result<(), Error> {
+    pub(super) fn signalled(&mut self, asked: Asked) -> Result<(), Error> {
+        match asked {
+            Asked::Stop(signal) => self.stop(signal),
+            Asked::Reload => {
+                if let Err(refused) = self.begin_reload() {
+                    warn!("SIGHUP: {refused}");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The first time ends gracefully, the second at once.
+    pub(super) fn stop(&mut self, why: &str) -> Result<(), Error> {
         if self.phase != Phase::Starting && self.phase != Phase::Serving {
-            warn!("{signal} again: ending at once");
+            warn!("{why} again: ending at once");
             self.phase = Phase::Killing;
+            self.closing = None;
             return self.tell_all(Event::Kill);
         }
-        info!("{signal}: no new connections, workers drain");
-        tell_service_manager(NotifyState::Stopping);
-        self.phase = Phase::Stopping;
-        let closed = tokio::select! {
-            closed = tokio::time::timeout(self.settings.drain_timeout, self.steering.close()) => {
-                closed
-            }
-            signal = self.signals.next() => {
-                warn!("{signal} again: ending at once");
-                self.phase = Phase::Killing;
-                return self.tell_all(Event::Kill);
-            }
-        };
-        match closed {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => error!("cannot refuse new connections: {error}"),
-            Err(_) => warn!("some connections could not be passed to their worker in time"),
-        }
-        self.tell_all(Event::Stop)
+        info!("{why}: no new connections, workers drain");
+        tell_service_manager(&[NotifyState::Stopping]);
+        self.phase = Phase::Stopping { until: Instant::now() + limits(self.settings).drain };
+        self.reload = None;
+        self.becoming = None;
+        self.closing = Some(self.parts.steering.close());
+        Ok(())
     }
-}
 
-fn describe(status: &std::io::Result<ExitStatus>) -> String {
-    match status {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => format!("ended with exit code {code}"),
-            (None, Some(signal)) => format!("was killed by signal {signal}"),
-            (None, None) => format!("ended ({status})"),
-        },
-        Err(error) => format!("ended, nobody knows how ({error})"),
+    /// Nobody new gets in any more, or what only this process had is put down.
+    pub(super) fn closed(&mut self, closed: Result<(), steering::Error>) -> Result<(), Error> {
+        self.closing = None;
+        match (self.becoming.take(), closed) {
+            (Some(becoming), Ok(())) => self.become_program(becoming),
+            (Some(becoming), Err(error)) => self.go_on(becoming.answer, &error.to_string()),
+            (None, Ok(())) => {}
+            (None, Err(error)) => error!("cannot refuse new connections: {error}"),
+        }
+        match self.phase {
+            Phase::Stopping { until } => self.tell_all(Event::Stop(until)),
+            _ => Ok(()),
+        }
     }
 }

@@ -1,205 +1,227 @@
 //! The workers of all slots: carries out what the slots want, and tells them what happened.
+//!
+//! `mod.rs` waits for what happens, `events.rs` takes it in, `actions.rs` does what follows;
+//! `reload.rs`, `failover.rs` and `succession.rs` are what concerns more than one slot.
 
+mod actions;
 mod events;
+mod failover;
+mod reload;
 mod report;
+mod seat;
+mod succession;
+mod watch;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use sd_notify::NotifyState;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tracing::{debug, error};
+use tracing::debug;
 
+pub(super) use self::succession::Before;
+
+use self::reload::Reload;
+use self::seat::Seat;
+use self::succession::Becoming;
+use self::watch::Watch;
 use super::bus_sockets::BusSockets;
 use super::control::Control;
 use super::notify::NotifySocket;
-use super::process::{Exit, Process};
+use super::process::Ended;
+use super::run_dir::RunDir;
 use super::signals::Signals;
-use super::slot::{Action, Event, Limits, Slot, State};
+use super::slot::{Event, Limits, WorkerId};
 use super::status::{Refused, Status};
-use super::{Error, Settings, spawn};
-use crate::bus::Health;
-use crate::steering::{Refusal, Steering};
-
-/// A slot, and the process that serves it now.
-#[derive(Debug)]
-struct Seat {
-    slot: Slot,
-    worker: Option<(Process, Instant)>,
-    /// What the worker said of its bus.
-    bus: Option<Health>,
-}
+use super::{Error, Settings};
+use crate::keeper::Keeper;
+use crate::steering::{Closing, Refusal, Steering};
 
 /// What the supervisor is about.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Not all workers have been ready yet: a failure ends everything.
     Starting,
     /// A failure is repaired.
     Serving,
-    /// Workers drain.
-    Stopping,
+    /// Nobody new gets in, workers drain.
+    Stopping {
+        /// When the last has to be gone.
+        until: Instant,
+    },
     /// Workers are killed.
     Killing,
 }
 
+/// What happens inside of the supervisor.
+#[derive(Debug)]
+enum Happened {
+    /// A worker has ended.
+    Exit { slot: u32, id: WorkerId, how: Ended },
+    /// The listener of a slot was shut down.
+    Shut { slot: u32 },
+    /// Connections wait at a slot that others serve.
+    Waiting { slot: u32 },
+    /// Another program was asked whether it can take over.
+    Tried(succession::Trial),
+}
+
+/// What a fleet works with.
+pub(super) struct Parts {
+    pub(super) steering: Box<dyn Steering>,
+    pub(super) bus: Option<BusSockets>,
+    pub(super) notify: NotifySocket,
+    pub(super) control: Control,
+    pub(super) signals: Signals,
+    pub(super) keeper: Keeper,
+    pub(super) run_dir: RunDir,
+}
+
 pub(super) struct Fleet<'a> {
     settings: &'a Settings,
-    steering: Box<dyn Steering>,
+    parts: Parts,
     refused: Vec<Refused>,
-    bus: Option<BusSockets>,
-    notify: NotifySocket,
-    control: Control,
-    signals: Signals,
     seats: Vec<Seat>,
-    exits: UnboundedReceiver<Exit>,
-    exits_sender: UnboundedSender<Exit>,
+    happened: UnboundedReceiver<Happened>,
+    happen: UnboundedSender<Happened>,
     phase: Phase,
+    /// Whether everybody was told that all are ready.
+    announced: bool,
+    reload: Option<Reload>,
+    /// Whether another program is being tried, or this process is about to become it.
+    upgrading: bool,
+    becoming: Option<Becoming>,
+    closing: Option<Closing>,
+    /// The workers are those of a supervisor that was killed.
+    replace_orphans: bool,
+    watch: Watch,
+    /// Something changed that the next supervisor has to know.
+    changed: bool,
+    takeovers: u32,
+    rolled_back: Option<String>,
     since: Instant,
 }
 
 impl<'a> Fleet<'a> {
-    pub(super) fn new(
-        settings: &'a Settings,
-        steering: Box<dyn Steering>,
-        refused: &[Refusal],
-        bus: Option<BusSockets>,
-        notify: NotifySocket,
-        control: Control,
-        signals: Signals,
-    ) -> Self {
-        let limits = Limits {
-            ready: settings.ready_timeout,
-            drain: settings.drain_timeout,
-            backoff: settings.backoff,
-        };
-        let slots = settings.plan.mapping.slots().iter();
+    pub(super) fn new(settings: &'a Settings, parts: Parts, refused: &[Refusal]) -> Self {
         let refused = refused
             .iter()
             .map(|refusal| Refused { mode: refusal.mode, why: refusal.why() })
             .collect();
-        let (exits_sender, exits) = unbounded_channel();
+        let (happen, happened) = unbounded_channel();
+        let limits = limits(settings);
+        let slots = settings.plan.mapping.slots().iter();
+        let watch = Watch::of(&*parts.steering, &happen);
         Self {
             settings,
-            steering,
+            parts,
             refused,
-            bus,
-            notify,
-            control,
-            signals,
-            seats: slots
-                .map(|_| Seat { slot: Slot::new(limits), worker: None, bus: None })
-                .collect(),
-            exits,
-            exits_sender,
+            seats: slots.map(|_| Seat::new(limits)).collect(),
+            happened,
+            happen,
             phase: Phase::Starting,
+            announced: false,
+            reload: None,
+            upgrading: false,
+            becoming: None,
+            closing: None,
+            replace_orphans: false,
+            watch,
+            changed: true,
+            takeovers: 0,
+            rolled_back: None,
             since: Instant::now(),
         }
     }
 
-    /// Starts a worker at every slot and serves until a signal ends it.
+    /// Sees to it that a worker is at every slot, and serves until it is told to end.
     pub(super) async fn serve(mut self, announce: impl FnOnce(&Status)) -> Result<(), Error> {
+        let result = self.work(announce).await;
+        if result.is_err() {
+            self.kill_all().await;
+        }
+        let Parts { keeper, run_dir, .. } = self.parts;
+        if let Err(error) = keeper.leave() {
+            debug!("{error}: it has gone already");
+        }
+        run_dir.remove();
+        result
+    }
+
+    async fn work(&mut self, announce: impl FnOnce(&Status)) -> Result<(), Error> {
         let mut announce = Some(announce);
-        let mut result = Ok(());
+        self.entrust()?;
         for slot in self.settings.plan.mapping.slots().iter() {
-            result = result.and_then(|()| self.tell(slot, Event::Start));
+            self.tell(slot, Event::Start)?;
         }
         loop {
-            if let Err(error) = std::mem::replace(&mut result, Ok(())) {
-                self.kill_all().await;
-                return Err(error);
-            }
-            if self.phase == Phase::Starting
-                && self.all(|state| matches!(state, State::Ready { .. }))
-            {
-                self.phase = Phase::Serving;
+            if !self.announced && self.seats.iter().all(|seat| seat.slot.is_ready()) {
+                self.announced = true;
                 if let Some(announce) = announce.take() {
                     announce(&self.status());
                 }
-                tell_service_manager(NotifyState::Ready);
+                self.all_ready();
             }
-            if self.all(|state| *state == State::Stopped) {
+            if self.seats.iter().all(|seat| seat.slot.is_stopped()) {
                 return if self.phase == Phase::Killing { Err(Error::CutShort) } else { Ok(()) };
             }
+            if std::mem::take(&mut self.changed) {
+                self.note();
+            }
             let deadline = self.deadline();
-            result = tokio::select! {
-                Some(exit) = self.exits.recv() => self.exited(exit),
-                notification = self.notify.next() => self.notified(&notification),
-                signal = self.signals.next() => self.signalled(signal).await,
-                request = self.control.next() => { self.answer(request); Ok(()) }
-                () = at(deadline) => self.deadline_came(),
-            };
+            let Parts { notify, signals, control, keeper, .. } = &mut self.parts;
+            tokio::select! {
+                Some(happened) = self.happened.recv() => self.on(happened)?,
+                notification = notify.next() => self.notified(&notification)?,
+                asked = signals.next() => self.signalled(asked)?,
+                request = control.next() => self.answer(request)?,
+                closed = done(&mut self.closing) => self.closed(closed)?,
+                () = at(deadline) => self.deadline_came()?,
+                ended = keeper.ended() => self.keeper_ended(ended)?,
+                () = self.watch.tick() => self.look_around(),
+            }
         }
-    }
-
-    fn all(&self, condition: impl Fn(&State) -> bool) -> bool {
-        self.seats.iter().all(|seat| condition(&seat.slot.state()))
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.seats.iter().filter_map(|seat| seat.slot.deadline()).min()
-    }
-
-    /// Tells a slot what happened and does what it wants done.
-    fn tell(&mut self, slot: u32, event: Event) -> Result<(), Error> {
-        let now = Instant::now();
-        let Some(seat) = self.seats.get_mut(slot as usize) else {
-            return Ok(());
+        let closing = match self.phase {
+            Phase::Stopping { until } if self.closing.is_some() => Some(until),
+            _ => None,
         };
-        match (seat.slot.on(event, now), &seat.worker) {
-            (Action::Spawn, _) => return self.spawn(slot),
-            (Action::Terminate, Some((process, _))) => process.signal(Signal::TERM),
-            (Action::Kill, Some((process, _))) => process.signal(Signal::KILL),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn spawn(&mut self, slot: u32) -> Result<(), Error> {
-        let child = spawn::worker(
-            self.settings,
-            &*self.steering,
-            self.bus.as_ref(),
-            slot,
-            self.notify.path(),
-        );
-        match child {
-            Ok(child) => {
-                let process = Process::watch(slot, child, self.exits_sender.clone());
-                debug!(slot, pid = process.pid, "worker started");
-                if let Some(seat) = self.seats.get_mut(slot as usize) {
-                    seat.worker = Some((process, Instant::now()));
-                }
-                Ok(())
-            }
-            Err(source) if self.phase == Phase::Starting => Err(Error::Spawn { slot, source }),
-            Err(error) => {
-                error!(slot, "cannot start a worker: {error}");
-                self.tell(slot, Event::Gone)
-            }
-        }
-    }
-
-    fn tell_all(&mut self, event: Event) -> Result<(), Error> {
-        self.settings.plan.mapping.slots().iter().try_for_each(|slot| self.tell(slot, event))
+        let becoming = self.becoming.as_ref().map(|becoming| becoming.until);
+        let slots = self.seats.iter().filter_map(|seat| seat.slot.deadline());
+        slots.chain(closing).chain(becoming).min()
     }
 
     /// Ends every worker at once and waits until they have gone.
     async fn kill_all(&mut self) {
         self.phase = Phase::Killing;
-        for seat in &self.seats {
-            if let Some((process, _)) = &seat.worker {
-                process.signal(Signal::KILL);
+        for worker in self.seats.iter().flat_map(|seat| &seat.workers) {
+            worker.process.signal(Signal::KILL);
+        }
+        while self.seats.iter().any(|seat| !seat.workers.is_empty()) {
+            match self.happened.recv().await {
+                Some(Happened::Exit { slot, id, .. }) => {
+                    if let Some(seat) = self.seats.get_mut(slot as usize) {
+                        seat.workers.retain(|worker| worker.id != id);
+                    }
+                }
+                Some(_) => {}
+                None => return,
             }
         }
-        while self.seats.iter().any(|seat| seat.worker.is_some()) {
-            let Some(Exit { slot, .. }) = self.exits.recv().await else {
-                return;
-            };
-            if let Some(seat) = self.seats.get_mut(slot as usize) {
-                seat.worker = None;
-            }
-        }
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    /// What a worker may take beyond its time to drain, of which it knows: to end by itself.
+    const GRACE: Duration = Duration::from_millis(500);
+    Limits {
+        ready: settings.ready_timeout,
+        drain: settings.drain_timeout.saturating_add(GRACE),
+        watchdog: settings.watchdog,
+        failover: settings.failover_after,
+        backoff: settings.backoff,
     }
 }
 
@@ -210,9 +232,16 @@ async fn at(deadline: Option<Instant>) {
     }
 }
 
+async fn done(closing: &mut Option<Closing>) -> Result<(), crate::steering::Error> {
+    match closing {
+        Some(closing) => closing.await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Serving does not depend on a service manager being there to hear.
-fn tell_service_manager(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
+fn tell_service_manager(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
         debug!("cannot notify the service manager: {error}");
     }
 }

@@ -1,45 +1,66 @@
-//! What the fleet tells of itself.
+//! What the fleet tells of itself, and what is asked of it.
 
 use tracing::error;
 
 use super::super::control::Request;
 use super::super::status::{SlotStatus, Status};
-use super::{Fleet, Seat};
+use super::{Error, Fleet, Seat};
 
 impl Fleet<'_> {
-    pub(super) fn answer(&self, Request::Status(answer): Request) {
-        // Whoever asked may have gone.
-        let _ = answer.send(self.status());
+    /// Whoever asked may have gone: nobody minds an answer that nobody hears.
+    pub(super) fn answer(&mut self, request: Request) -> Result<(), Error> {
+        match request {
+            Request::Status(answer) => {
+                let _ = answer.send(self.status());
+            }
+            Request::Reload(answer) => {
+                let _ = answer.send(self.begin_reload());
+            }
+            Request::Upgrade(program, answer) => self.begin_upgrade(program, answer),
+            Request::Stop(answer) => {
+                let _ = answer.send(());
+                return self.stop("sticky stop");
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn status(&self) -> Status {
-        let counters = self.steering.counters().unwrap_or_else(|error| {
+        let steering = &self.parts.steering;
+        let counters = steering.counters().unwrap_or_else(|error| {
             error!("cannot read the counters: {error}");
             None
         });
         let slot_status = |(slot, seat): (u32, &Seat)| {
-            let queue = self.steering.queue(slot);
+            let queue = steering.queue(slot);
             let counts = counters.as_ref().and_then(|it| it.slots.get(slot as usize));
+            let worker = seat.main();
             SlotStatus {
                 slot,
-                state: seat.slot.state().name().into(),
-                pid: seat.worker.as_ref().map(|(process, _)| process.pid),
-                uptime_seconds: seat.worker.as_ref().map(|(_, at)| at.elapsed().as_secs_f64()),
+                state: seat.slot.name().into(),
+                pid: worker.map(|worker| worker.process.pid),
+                uptime_seconds: worker.map(|worker| worker.since.elapsed().as_secs_f64()),
+                other_pid: seat.other().map(|worker| worker.process.pid),
                 restarts: seat.slot.restarts(),
+                away: seat.slot.is_away(),
                 steered: counts.map(|counts| counts.selected),
                 queue: queue.map(|queue| queue.waiting),
                 queue_limit: queue.map(|queue| queue.limit),
-                bus: seat.bus,
+                bus: worker.and_then(|worker| worker.bus),
             }
         };
         Status {
-            listen: self.steering.address(),
-            mode: self.steering.mode(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            listen: steering.address(),
+            mode: steering.mode(),
             refused: self.refused.clone(),
             workers: self.settings.plan.mapping.slots().get(),
             ipv6_prefix: self.settings.plan.mapping.ipv6_prefix().bits(),
             pid: std::process::id(),
             uptime_seconds: self.since.elapsed().as_secs_f64(),
+            takeovers: self.takeovers,
+            rolled_back: self.rolled_back.clone(),
+            strangers: self.strangers(),
             slots: (0..).zip(&self.seats).map(slot_status).collect(),
             counters,
         }

@@ -1,22 +1,113 @@
-//! The connections on their way to one slot.
+//! The connections on their way to the slots.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
+use sticky_ebpf::SlotCount;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
+use super::kept::take;
+use super::{Error, Kept, SlotCounts};
 use crate::listener::Queue;
-use crate::steering::SlotCounts;
 use crate::sys::{fd_passing, readiness};
 
 /// Pause when the user has too many descriptors on their way.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// A socket pair for each slot: connections go in at the near end, and the slot's worker takes
+/// them from the far end. Both are kept here, so that what waits in them outlives a worker.
+#[derive(Debug)]
+pub(super) struct Outboxes(Vec<(Outbox, OwnedFd)>);
+
+const STEP: &str = "make a socket pair for a slot";
+
+impl Outboxes {
+    /// Needs a tokio runtime.
+    pub(super) fn open(slots: SlotCount, backlog: u16) -> Result<Self, Error> {
+        let share = share_of_open_files(slots);
+        Self::of(slots, backlog.min(share), |_| {
+            fd_passing::pair(share).map_err(Error::system(STEP))
+        })
+    }
+
+    /// Takes over the pairs that [`Outboxes::keep`] gave.
+    pub(super) fn resume(left: &mut Kept, slots: SlotCount, backlog: u16) -> Result<Self, Error> {
+        Self::of(slots, backlog.min(share_of_open_files(slots)), |slot| {
+            Ok((take(left, &near(slot))?, take(left, &far(slot))?))
+        })
+    }
+
+    fn of(
+        slots: SlotCount,
+        limit: u16,
+        mut pair: impl FnMut(u32) -> Result<(OwnedFd, OwnedFd), Error>,
+    ) -> Result<Self, Error> {
+        let outbox = |slot| {
+            let (near, far) = pair(slot)?;
+            Ok((Outbox::new(near, limit).map_err(Error::system(STEP))?, far))
+        };
+        slots.iter().map(outbox).collect::<Result<_, Error>>().map(Self)
+    }
+
+    pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
+        for (slot, (outbox, far_end)) in (0..).zip(&self.0) {
+            kept.insert(near(slot), outbox.socket.get_ref().try_clone()?);
+            kept.insert(far(slot), far_end.try_clone()?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self, slot: u32) -> Option<&Outbox> {
+        self.0.get(slot as usize).map(|(outbox, _)| outbox)
+    }
+
+    /// The worker's end.
+    pub(super) fn far(&self, slot: u32) -> io::Result<BorrowedFd<'_>> {
+        let found = self.0.get(slot as usize).map(|(_, far)| far.as_fd());
+        found.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Passes a connection to a slot.
+    pub(super) fn pass(&self, slot: u32, connection: OwnedFd) {
+        if let Some(outbox) = self.get(slot) {
+            outbox.pass(connection);
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Outbox> {
+        self.0.iter().map(|(outbox, _)| outbox)
+    }
+
+    /// Waits until every connection is on its way.
+    pub(super) async fn flushed(&self) {
+        for outbox in self.iter() {
+            outbox.flushed().await;
+        }
+    }
+}
+
+fn near(slot: u32) -> String {
+    format!("near-{slot}")
+}
+
+fn far(slot: u32) -> String {
+    format!("far-{slot}")
+}
+
+/// How many connections may be on their way to one slot, and as many wait for that: of all slots
+/// together half of the open files that this process may have, so that slots whose workers do not
+/// take theirs leave enough for the others.
+fn share_of_open_files(slots: SlotCount) -> u16 {
+    let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    u16::try_from(open_files / 4 / u64::from(slots.get())).unwrap_or(u16::MAX).max(1)
+}
 
 /// Passes connections to one slot. What its socket does not take at once waits here, so that a
 /// slow worker holds up nobody else.
@@ -86,7 +177,7 @@ impl Outbox {
     }
 
     /// Waits until nothing waits here.
-    pub(super) async fn flushed(&self) {
+    async fn flushed(&self) {
         // The sender lives as long as this outbox: there is no error to expect.
         let _ = self.waiting.subscribe().wait_for(|&waiting| waiting == 0).await;
     }

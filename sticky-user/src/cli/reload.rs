@@ -1,0 +1,66 @@
+//! `sticky reload`: another worker in the place of each.
+
+use std::io::{self, Write};
+
+use super::Failure;
+use super::target::Target;
+use crate::supervisor::progress::Progress;
+
+/// Replace all workers, one after the other, without losing a connection
+///
+/// Each new worker starts beside the old one; when it is ready the old one finishes what it has. A
+/// new worker that does not get ready leaves the old one in place and ends the reload. SIGHUP to the
+/// supervisor does the same.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    target: Target,
+
+    /// Print JSON, a line for each step
+    #[arg(long)]
+    json: bool,
+}
+
+/// The reload did not come to its end.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    #[error("slot {slot} was not reloaded: {why}; the workers of the slots after it are untouched")]
+    Failed { slot: u32, why: String },
+    #[error("the supervisor ended, or was told to end, before the reload was over")]
+    Unfinished,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        let mut end = None;
+        self.target.reload(|step| {
+            // The reload goes on when nobody reads this.
+            let _ = if self.json {
+                writeln!(out, "{}", serde_json::to_string(&step).unwrap_or_default())
+            } else {
+                print(&mut out, &step)
+            };
+            end = Some(step);
+        })?;
+        match end {
+            Some(Progress::Done { .. }) => Ok(()),
+            Some(Progress::Failed { slot, why }) => Err(ReloadError::Failed { slot, why }.into()),
+            _ => Err(ReloadError::Unfinished.into()),
+        }
+    }
+}
+
+fn print(out: &mut impl Write, step: &Progress) -> io::Result<()> {
+    match step {
+        Progress::Starting { slot } => writeln!(out, "slot {slot}: a new worker starts"),
+        Progress::Serving { slot, pid: Some(pid) } => {
+            writeln!(out, "slot {slot}: worker {pid} serves, the old one finishes")
+        }
+        Progress::Serving { slot, pid: None } => writeln!(out, "slot {slot}: a new worker serves"),
+        Progress::Replaced { slot } => writeln!(out, "slot {slot}: done"),
+        Progress::Done { workers } => writeln!(out, "all {workers} workers have been replaced"),
+        // Said as an error.
+        Progress::Failed { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,32 @@
+//! Keeps what the port is served with while the supervisor is replaced, whether it wants to be or
+//! was killed: a small process that holds a duplicate of every descriptor.
+//!
+//! ```text
+//! supervisor ──keep, forget, note──► keeper ──take──► next supervisor
+//! ```
+//!
+//! It knows names and descriptors, and a note that it does not read. It goes when the supervisor
+//! tells it to, or when supervisor and workers have gone: then there is nobody to keep it for.
+
+mod client;
+mod message;
+mod server;
+
+pub use client::{Keeper, KeeperError};
+pub use server::serve;
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+/// What begins the name of a process that is waited for (a pidfd): while one lives, so does the
+/// keeper.
+pub const PROCESS: &str = "process-";
+
+/// What a supervisor leaves to the next.
+#[derive(Debug, Default)]
+pub struct Estate {
+    /// The descriptors, by name.
+    pub descriptors: BTreeMap<String, OwnedFd>,
+    /// What it noted last.
+    pub note: String,
+}

@@ -1,0 +1,126 @@
+//! The moment between a supervisor's fork and the worker: what only the new process itself can do.
+//!
+//! It waits until the supervisor has noted it, gives up what the worker is not to have, and becomes
+//! the worker.
+
+mod rights;
+mod seccomp;
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
+use std::process;
+
+use rustix::stdio::dup2_stdin;
+
+pub use rights::Account;
+
+use crate::sys::close_range;
+
+/// The running binary itself, even where its file has been replaced.
+pub const THIS_BINARY: &str = "/proc/self/exe";
+
+/// The number of the first passed descriptor (`SD_LISTEN_FDS_START`).
+const FIRST_DESCRIPTOR: u32 = 3;
+
+/// How to become a worker.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// Whether to wait for a byte on standard input first, and to end when there is none.
+    pub wait: bool,
+    /// The user to become.
+    pub account: Option<Account>,
+    /// The worker's program and its arguments.
+    pub command: Vec<OsString>,
+}
+
+/// The worker cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// A step before its start failed.
+    #[error("cannot {step}, so the worker is not started")]
+    Step {
+        /// What was being done.
+        step: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The user cannot be taken on.
+    #[error(
+        "cannot run the worker as another user, which takes root (or CAP_SETUID and CAP_SETGID); \
+         start the supervisor as root, or leave out --user"
+    )]
+    User(#[source] io::Error),
+    /// The program cannot be executed.
+    #[error("cannot execute the worker's command {command:?}; check its path and permissions")]
+    Execute {
+        /// Its path.
+        command: OsString,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl Launch {
+    /// Becomes the worker. Returns only when that fails.
+    pub fn run(self) -> LaunchError {
+        let mut command = self.command.iter();
+        let program = command.next().cloned().unwrap_or_default();
+        if let Err(error) = self.prepare(program == THIS_BINARY) {
+            return error;
+        }
+        let pid = process::id().to_string();
+        let mut worker = process::Command::new(&program);
+        worker
+            .arg0(if program == THIS_BINARY { OsStr::new("sticky") } else { &program })
+            .args(command)
+            .env("LISTEN_PID", &pid);
+        if env::var_os("WATCHDOG_USEC").is_some() {
+            worker.env("WATCHDOG_PID", &pid);
+        }
+        LaunchError::Execute { source: worker.exec(), command: program }
+    }
+
+    fn prepare(&self, this_binary: bool) -> Result<(), LaunchError> {
+        if self.wait {
+            wait().map_err(step("wait for the supervisor"))?;
+        }
+        close_range::close_on_exec(FIRST_DESCRIPTOR + passed())
+            .map_err(step("close what the worker is not to have"))?;
+        if let Some(account) = &self.account {
+            account.take_on().map_err(LaunchError::User)?;
+        }
+        if this_binary || self.account.is_some() {
+            // A capability that `setcap` gave to this file is the supervisor's, not the worker's.
+            let refused = rustix::thread::set_no_new_privs(true).map_err(io::Error::from);
+            refused.map_err(step("renounce new privileges"))?;
+        }
+        rights::drop_inherited().map_err(step("give up capabilities"))?;
+        if self.account.is_some() {
+            seccomp::protect_the_port().map_err(step("protect the port from the worker"))?;
+        }
+        Ok(())
+    }
+}
+
+fn step(step: &'static str) -> impl FnOnce(io::Error) -> LaunchError {
+    move |source| LaunchError::Step { step, source }
+}
+
+/// Until the supervisor says so. When it ends before, nobody would know of the worker.
+fn wait() -> io::Result<()> {
+    io::stdin().read_exact(&mut [0])?;
+    Ok(dup2_stdin(File::open("/dev/null")?)?)
+}
+
+/// How many descriptors are for the worker.
+fn passed() -> u32 {
+    let listen = env::var("LISTEN_FDS").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
+    let names = env::var("STICKY_FDS").unwrap_or_default();
+    let further = names.split(':').filter(|name| !name.is_empty()).count();
+    listen + u32::try_from(further).unwrap_or(0)
+}

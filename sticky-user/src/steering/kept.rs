@@ -1,0 +1,31 @@
+//! What a mode leaves to the next supervisor.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Plan};
+use crate::listener::{self, Listeners};
+
+/// Descriptors by name, for the next supervisor to go on with.
+pub type Kept = BTreeMap<String, OwnedFd>;
+
+/// What goes with them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// In mode `cbpf`: the slot at each place of the kernel's group.
+    pub places: Vec<u32>,
+}
+
+/// Takes a descriptor that has to be there.
+pub(super) fn take(left: &mut Kept, name: &str) -> Result<OwnedFd, Error> {
+    left.remove(name).ok_or_else(|| Error::NotLeft { name: name.into() })
+}
+
+/// Takes the listeners of all slots.
+pub(super) fn listeners_left(plan: &Plan, left: &mut Kept) -> Result<Listeners, Error> {
+    let slots = plan.mapping.slots().iter();
+    let sockets = slots.map(|slot| take(left, &listener::name(slot))).collect::<Result<_, _>>()?;
+    Ok(Listeners::resume(sockets, plan.backlog)?)
+}

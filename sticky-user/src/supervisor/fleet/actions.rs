@@ -1,0 +1,110 @@
+//! What follows from what happened: processes are started, signalled and remembered.
+
+use std::io;
+use std::time::Instant;
+
+use rustix::process::Signal;
+use tracing::{debug, error, warn};
+
+use super::super::process::{Ended, Process};
+use super::super::slot::{Action, Event, Why, WorkerId};
+use super::super::spawn::Workshop;
+use super::seat::Worker;
+use super::{Error, Fleet, Happened, Phase};
+
+impl Fleet<'_> {
+    /// Tells a slot what happened and does what it wants done.
+    pub(super) fn tell(&mut self, slot: u32, event: Event) -> Result<(), Error> {
+        let Some(seat) = self.seats.get_mut(slot as usize) else {
+            return Ok(());
+        };
+        let actions = seat.slot.on(event, Instant::now());
+        self.changed |= !actions.is_empty();
+        actions.into_iter().try_for_each(|action| self.act(slot, action))
+    }
+
+    pub(super) fn tell_all(&mut self, event: Event) -> Result<(), Error> {
+        self.settings.plan.mapping.slots().iter().try_for_each(|slot| self.tell(slot, event))
+    }
+
+    fn act(&mut self, slot: u32, action: Action) -> Result<(), Error> {
+        match action {
+            Action::Spawn(id) => return self.spawn(slot, id),
+            Action::Terminate(id) => self.signal(slot, id, Signal::TERM),
+            Action::Kill(id, why) => {
+                self.report_kill(slot, id, why);
+                self.signal(slot, id, Signal::KILL);
+            }
+            Action::FailOver | Action::Return => self.remap(slot, action),
+            Action::Replaced | Action::NotReplaced => self.reload_ended(slot, action),
+        }
+        Ok(())
+    }
+
+    fn signal(&self, slot: u32, id: WorkerId, signal: Signal) {
+        let seat = self.seats.get(slot as usize);
+        if let Some(worker) = seat.and_then(|seat| seat.worker(Some(id))) {
+            worker.process.signal(signal);
+        }
+    }
+
+    fn report_kill(&mut self, slot: u32, id: WorkerId, why: Why) {
+        let pid = self.seats.get(slot as usize).map_or(0, |seat| seat.pid(id));
+        match why {
+            Why::NotReady => warn!(slot, pid, "the worker is not ready in time and is killed"),
+            Why::NotDrained => {
+                warn!(slot, pid, "the time to drain is over: the worker is killed");
+            }
+            Why::Hung => {
+                let state = super::watch::state_of(pid);
+                warn!(slot, pid, "the worker hangs (no WATCHDOG=1) and is killed; {state}");
+            }
+            Why::Asked => {}
+        }
+    }
+
+    fn spawn(&mut self, slot: u32, id: WorkerId) -> Result<(), Error> {
+        match self.start(slot, id) {
+            Ok(()) => Ok(()),
+            Err(source) if self.phase == Phase::Starting => Err(Error::Spawn { slot, source }),
+            Err(error) => {
+                error!(slot, "cannot start a worker: {error}");
+                self.last_words(slot, id, Ended::Unknown);
+                self.tell(slot, Event::Gone(id))
+            }
+        }
+    }
+
+    fn start(&mut self, slot: u32, id: WorkerId) -> io::Result<()> {
+        let workshop = Workshop {
+            settings: self.settings,
+            run_dir: &self.parts.run_dir,
+            steering: &*self.parts.steering,
+            bus: self.parts.bus.as_ref(),
+        };
+        let launched = workshop.start(slot)?;
+        let process = self.watched(slot, id, |ended| Process::watch(launched.pid, ended))?;
+        debug!(slot, pid = process.pid, "worker started");
+        let Some(seat) = self.seats.get_mut(slot as usize) else {
+            return Ok(());
+        };
+        seat.workers.push(Worker::new(id, process));
+        // From now on the next supervisor would find it.
+        self.remember(slot, id);
+        launched.go()
+    }
+
+    /// Watches a worker's process, so that its end is noticed.
+    pub(super) fn watched(
+        &self,
+        slot: u32,
+        id: WorkerId,
+        watch: impl FnOnce(Box<dyn FnOnce(Ended) + Send>) -> io::Result<Process>,
+    ) -> io::Result<Process> {
+        let happen = self.happen.clone();
+        watch(Box::new(move |how| {
+            // Nobody to tell: the supervisor itself is ending.
+            let _ = happen.send(Happened::Exit { slot, id, how });
+        }))
+    }
+}

@@ -1,0 +1,48 @@
+//! A slot without a worker: others serve its clients, until it is back.
+
+use tracing::{error, info, warn};
+
+use super::super::slot::Action;
+use super::Fleet;
+
+impl Fleet<'_> {
+    /// A slot is without a worker for too long, or has one again: another table of buckets.
+    pub(super) fn remap(&mut self, slot: u32, why: Action) {
+        let away: Vec<bool> = self.seats.iter().map(|seat| seat.slot.is_away()).collect();
+        let is_away = |slot: u32| away.get(slot as usize).copied().unwrap_or(false);
+        let mapping = self.settings.plan.mapping.clone().without(is_away);
+        if let Err(error) = self.parts.steering.remap(&mapping) {
+            error!(slot, "cannot change which slots serve its clients: {error}");
+            return;
+        }
+        if why == Action::Return {
+            info!(slot, "the slot serves its clients again");
+            self.watch.leave_queue(slot);
+            return;
+        }
+        if away.iter().all(|&away| away) {
+            warn!(slot, "the slot is without a worker, as are all others: its clients wait");
+            return;
+        }
+        warn!(slot, "the slot is without a worker for too long: others serve its clients");
+        self.adopt(slot);
+        self.watch.queue(slot, &*self.parts.steering, &self.happen);
+    }
+
+    /// Passes what waits at a slot that others serve to them, where they can take it.
+    pub(super) fn adopt(&mut self, slot: u32) {
+        let is_away = self.seats.get(slot as usize).is_some_and(|seat| seat.slot.is_away());
+        let mut others = self.seats.iter().filter(|seat| !seat.slot.is_away());
+        // Of a worker that is started meanwhile, or does not know how, nothing is to be lost.
+        if !is_away || !others.all(super::Seat::adopts) {
+            return;
+        }
+        match self.parts.steering.adopt(slot) {
+            Ok(0) => {}
+            Ok(adopted) => {
+                info!(slot, "{adopted} connections that waited there are passed to other slots");
+            }
+            Err(error) => error!(slot, "cannot pass on what waits there: {error}"),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! A slot, and the processes that are its workers now.
+
+use std::time::Instant;
+
+use super::super::process::Process;
+use super::super::slot::{Limits, Slot, WorkerId};
+use crate::bus::Health;
+
+/// A slot with its workers: the one that serves, and while it is replaced another.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) slot: Slot,
+    pub(super) workers: Vec<Worker>,
+}
+
+/// A worker's process, and what it said of itself.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) id: WorkerId,
+    pub(super) process: Process,
+    pub(super) since: Instant,
+    pub(super) ready: bool,
+    /// It takes connections of slots that have no worker.
+    pub(super) adopts: bool,
+    pub(super) bus: Option<Health>,
+}
+
+impl Worker {
+    pub(super) fn new(id: WorkerId, process: Process) -> Self {
+        let since = Instant::now();
+        Self { id, process, since, ready: false, adopts: false, bus: None }
+    }
+}
+
+impl Seat {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { slot: Slot::new(limits), workers: Vec::new() }
+    }
+
+    pub(super) fn worker(&self, id: Option<WorkerId>) -> Option<&Worker> {
+        self.workers.iter().find(|worker| Some(worker.id) == id)
+    }
+
+    /// The worker that serves, or is to.
+    pub(super) fn main(&self) -> Option<&Worker> {
+        self.worker(self.slot.main())
+    }
+
+    /// Its successor or predecessor.
+    pub(super) fn other(&self) -> Option<&Worker> {
+        self.worker(self.slot.other())
+    }
+
+    pub(super) fn pid(&self, id: WorkerId) -> u32 {
+        self.worker(Some(id)).map_or(0, |worker| worker.process.pid)
+    }
+
+    /// Whether a worker serves that takes connections of slots that have none.
+    pub(super) fn adopts(&self) -> bool {
+        self.slot.is_ready() && self.main().is_some_and(|worker| worker.adopts)
+    }
+}

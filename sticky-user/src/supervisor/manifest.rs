@@ -1,0 +1,161 @@
+//! What a supervisor notes for the one that follows it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::Settings;
+use super::slot::WorkerId;
+use crate::steering::{Mode, ModeChoice, Noted};
+
+/// Another one, and the next supervisor does not try to understand the rest.
+const LAYOUT: u32 = 1;
+
+/// The port, and who serves it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    layout: u32,
+    pub(super) listen: SocketAddr,
+    pub(super) mode: Mode,
+    workers: u32,
+    ipv6_prefix: u8,
+    embedded_bus: bool,
+    user: Option<String>,
+    pub(super) noted: Noted,
+    /// How many supervisors there were before.
+    pub(super) takeovers: u32,
+    pub(super) slots: Vec<SlotNote>,
+}
+
+/// One slot.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct SlotNote {
+    pub(super) restarts: u64,
+    pub(super) main: Option<WorkerNote>,
+    pub(super) other: Option<WorkerNote>,
+}
+
+/// One worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct WorkerNote {
+    pub(super) id: WorkerId,
+    pub(super) pid: u32,
+    pub(super) ready: bool,
+    pub(super) adopts: bool,
+    /// Milliseconds since 1970.
+    started: u64,
+}
+
+/// The note is not for this program.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// It cannot be read.
+    #[error("cannot read what the supervisor before this one noted")]
+    Unreadable(#[from] serde_json::Error),
+    /// It is of another layout.
+    #[error("the supervisor before this one was of a version that this one does not understand")]
+    Layout,
+    /// Something cannot be changed while workers of the other supervisor serve.
+    #[error(
+        "workers of an earlier supervisor serve this port with {there}, and this one is asked for \
+         {asked}; start it with the same options to take over, or end those workers first"
+    )]
+    Other {
+        /// What they serve with.
+        there: String,
+        /// What was asked for.
+        asked: String,
+    },
+}
+
+impl Manifest {
+    pub(super) fn new(settings: &Settings, listen: SocketAddr, mode: Mode) -> Self {
+        let mapping = &settings.plan.mapping;
+        Self {
+            layout: LAYOUT,
+            listen,
+            mode,
+            workers: mapping.slots().get(),
+            ipv6_prefix: mapping.ipv6_prefix().bits(),
+            embedded_bus: settings.embedded_bus,
+            user: settings.user.as_ref().map(|user| user.name().into()),
+            noted: Noted::default(),
+            takeovers: 0,
+            slots: Vec::new(),
+        }
+    }
+
+    /// Reads what was noted.
+    pub fn read(note: &str) -> Result<Self, ManifestError> {
+        #[derive(Deserialize)]
+        struct Layout {
+            layout: u32,
+        }
+        let Layout { layout } = serde_json::from_str(note)?;
+        if layout != LAYOUT {
+            return Err(ManifestError::Layout);
+        }
+        Ok(serde_json::from_str(note)?)
+    }
+
+    /// Whether a supervisor with these settings can go on.
+    pub fn fits(&self, settings: &Settings) -> Result<(), ManifestError> {
+        let mut asked = Self::new(settings, settings.plan.listen, self.mode);
+        if let ModeChoice::Only(mode) = settings.mode {
+            asked.mode = mode;
+        }
+        if asked.listen.port() == 0 {
+            asked.listen.set_port(self.listen.port());
+        }
+        let of = |it: &Self| {
+            let Self { listen, mode, workers, ipv6_prefix, embedded_bus, user, .. } = it;
+            let bus = if *embedded_bus { "the embedded bus" } else { "Redis" };
+            let user = user.as_deref().map(|user| format!(", --user {user}")).unwrap_or_default();
+            format!(
+                "--listen {listen}, --mode {mode}, --workers {workers}, \
+                 --ipv6-prefix {ipv6_prefix}, {bus}{user}"
+            )
+        };
+        let (there, asked) = (of(self), of(&asked));
+        if there == asked { Ok(()) } else { Err(ManifestError::Other { there, asked }) }
+    }
+}
+
+impl WorkerNote {
+    pub(super) fn new(
+        id: WorkerId,
+        pid: u32,
+        running: Duration,
+        ready: bool,
+        adopts: bool,
+    ) -> Self {
+        let started = SystemTime::now().checked_sub(running).unwrap_or(UNIX_EPOCH);
+        let started = started.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let started = u64::try_from(started).unwrap_or(u64::MAX);
+        Self { id, pid, ready, adopts, started }
+    }
+
+    /// How long it has run.
+    pub(super) fn running(&self) -> Duration {
+        let started = UNIX_EPOCH + Duration::from_millis(self.started);
+        SystemTime::now().duration_since(started).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text: String, number: u32) {
+            let _ = Manifest::read(&text);
+            let text = format!("{{\"layout\":{number},\"workers\":{text:?}}}");
+            prop_assert!(Manifest::read(&text).is_err());
+        }
+    }
+}

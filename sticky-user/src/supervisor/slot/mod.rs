@@ -1,0 +1,375 @@
+//! The life of a slot: what happened goes in, what is to be done comes out.
+//!
+//! ```text
+//!            ┌────────────── retry ◄─────────────┐
+//!            ▼                                   │
+//! vacant ─► starting ─► ready ─► (hung: killed) ─┤ gone
+//!                         │                      │
+//!                         └─► draining ─► stopped (killed when its time is over)
+//! ```
+//!
+//! While a worker is replaced, the slot has two: the one that serves, and beside it first its
+//! successor, which starts, then its predecessor, which drains. No clock and no process is in here,
+//! so that every path can be tested.
+
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use super::backoff::Backoff;
+use worker::Worker;
+
+/// So many failures in a row, and the slot is called failed. Its worker is started all the same.
+const FAILED: u32 = 5;
+
+/// One start of a worker at a slot; later ones have greater numbers.
+pub type WorkerId = u64;
+
+/// What happened to a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A worker is wanted.
+    Start,
+    /// The worker said READY=1.
+    Ready(WorkerId),
+    /// The worker said WATCHDOG=1.
+    Alive(WorkerId),
+    /// The worker has ended, or could not be started.
+    Gone(WorkerId),
+    /// The time of [`Slot::deadline`] has come.
+    Deadline,
+    /// Another worker shall take the place of the one that serves.
+    Replace,
+    /// The workers are to end, after they have drained, and to be gone at this time.
+    Stop(Instant),
+    /// The workers are to end at once.
+    Kill,
+}
+
+/// What is to be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start a worker.
+    Spawn(WorkerId),
+    /// Ask the worker to drain and end (SIGTERM).
+    Terminate(WorkerId),
+    /// End the worker (SIGKILL).
+    Kill(WorkerId, Why),
+    /// The slot is without a worker for too long: others shall serve its clients.
+    FailOver,
+    /// The slot serves its clients again.
+    Return,
+    /// A replacement is over: the successor serves, and its predecessor has gone.
+    Replaced,
+    /// The successor did not get ready; the worker that serves goes on.
+    NotReplaced,
+}
+
+/// Why a worker is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It did not say READY=1 in time.
+    NotReady,
+    /// It no longer says WATCHDOG=1.
+    Hung,
+    /// It was told to end and did not in time.
+    NotDrained,
+    /// Everything is to end at once.
+    Asked,
+}
+
+/// The limits of a slot's life.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long a worker may take until it is ready.
+    pub ready: Duration,
+    /// How long it may take to drain.
+    pub drain: Duration,
+    /// How long it may say nothing once it has said WATCHDOG=1; `None`: for ever.
+    pub watchdog: Option<Duration>,
+    /// How long the slot may be without a worker until others serve its clients; `None`: for ever.
+    pub failover: Option<Duration>,
+    /// The delay before the next start.
+    pub backoff: Backoff,
+}
+
+/// A worker that an earlier supervisor started.
+#[derive(Clone, Copy, Debug)]
+pub struct Resumed {
+    /// Which one it is.
+    pub id: WorkerId,
+    /// Whether it had said READY=1.
+    pub ready: bool,
+}
+
+/// One slot.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    limits: Limits,
+    /// The worker that serves, or is to.
+    main: Option<Worker>,
+    /// Its successor, which starts, or its predecessor, which drains.
+    other: Option<Worker>,
+    /// When the next worker is started, where there is none.
+    retry: Option<Instant>,
+    /// Since when nobody has served here steadily.
+    unserved: Option<Instant>,
+    /// Others serve its clients.
+    away: bool,
+    ending: bool,
+    started: WorkerId,
+    failures: u32,
+    restarts: u64,
+}
+
+impl Slot {
+    /// A slot without a worker.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            main: None,
+            other: None,
+            retry: None,
+            unserved: None,
+            away: false,
+            ending: false,
+            started: 0,
+            failures: 0,
+            restarts: 0,
+        }
+    }
+
+    /// A slot whose workers an earlier supervisor started: the one that serves, or is to, and the
+    /// one beside it.
+    #[must_use]
+    pub fn resumed(
+        limits: Limits,
+        main: Option<Resumed>,
+        other: Option<WorkerId>,
+        restarts: u64,
+        now: Instant,
+    ) -> Self {
+        let absent = main.is_none().then_some(now);
+        let starting = |id| Worker::starting(id, now + limits.ready);
+        let main = main.map(
+            |Resumed { id, ready }| {
+                if ready { starting(id).ready(now) } else { starting(id) }
+            },
+        );
+        let main_id = main.as_ref().map_or(WorkerId::MAX, |main| main.id);
+        let other = other.map(|id| match starting(id) {
+            successor if id > main_id => successor,
+            predecessor => predecessor.draining(now + limits.drain),
+        });
+        let started = [&main, &other].into_iter().flatten().map(|worker| worker.id).max();
+        Self {
+            started: started.unwrap_or(0),
+            retry: absent,
+            unserved: absent,
+            main,
+            other,
+            restarts,
+            ..Self::new(limits)
+        }
+    }
+
+    /// Where it stands, as `sticky status` names it.
+    pub fn name(&self) -> &'static str {
+        match &self.main {
+            Some(worker) => worker.life.name(),
+            None if self.is_stopped() => "stopped",
+            None if self.ending => "draining",
+            None if self.failures >= FAILED => "failed",
+            None if self.retry.is_some() => "backing-off",
+            None => "vacant",
+        }
+    }
+
+    /// The worker that serves, or is to.
+    pub fn main(&self) -> Option<WorkerId> {
+        self.main.as_ref().map(|worker| worker.id)
+    }
+
+    /// Its successor or predecessor.
+    pub fn other(&self) -> Option<WorkerId> {
+        self.other.as_ref().map(|worker| worker.id)
+    }
+
+    /// Whether a worker serves.
+    pub fn is_ready(&self) -> bool {
+        self.main.as_ref().is_some_and(Worker::is_ready)
+    }
+
+    /// Whether others serve its clients.
+    pub fn is_away(&self) -> bool {
+        self.away
+    }
+
+    /// Whether nobody is here any more, and nobody is to come.
+    pub fn is_stopped(&self) -> bool {
+        self.ending && self.main.is_none() && self.other.is_none()
+    }
+
+    /// Whether two workers are here.
+    pub fn is_replacing(&self) -> bool {
+        self.other.is_some()
+    }
+
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// How often a worker was started here since one had failed.
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
+    /// When [`Event::Deadline`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        let of = |worker: &Option<Worker>| {
+            worker.as_ref().and_then(|worker| worker.deadline(self.limits.watchdog))
+        };
+        let times = [of(&self.main), of(&self.other), self.retry, self.failover(), self.steady()];
+        times.into_iter().flatten().min()
+    }
+
+    /// Goes on with its life. An event that does not fit changes nothing.
+    #[must_use]
+    pub fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
+        match event {
+            Event::Start if self.main.is_none() && self.retry.is_none() && !self.ending => {
+                vec![self.spawn(now)]
+            }
+            Event::Start => vec![],
+            Event::Ready(id) => self.ready(id, now),
+            Event::Alive(id) => {
+                for worker in self.workers().filter(|worker| worker.id == id) {
+                    worker.heard(now);
+                }
+                vec![]
+            }
+            Event::Gone(id) => self.gone(id, now),
+            Event::Deadline => self.due(now),
+            Event::Replace => self.replace(now),
+            Event::Stop(until) => {
+                self.ending = true;
+                self.retry = None;
+                self.workers().filter_map(|worker| worker.terminate(until)).collect()
+            }
+            Event::Kill => {
+                self.ending = true;
+                self.retry = None;
+                self.workers().filter_map(|worker| worker.kill(Why::Asked)).collect()
+            }
+        }
+    }
+
+    fn ready(&mut self, id: WorkerId, now: Instant) -> Vec<Action> {
+        let until = now + self.limits.drain;
+        if let Some(successor) = self.other.take_if(|other| other.id == id && other.is_starting()) {
+            let predecessor = self.main.replace(successor.ready(now));
+            self.other = predecessor;
+            return self
+                .other
+                .as_mut()
+                .and_then(|worker| worker.terminate(until))
+                .into_iter()
+                .collect();
+        }
+        if let Some(worker) = self.main.take_if(|main| main.id == id && main.is_starting()) {
+            self.main = Some(worker.ready(now));
+        }
+        vec![]
+    }
+
+    fn gone(&mut self, id: WorkerId, now: Instant) -> Vec<Action> {
+        if let Some(other) = self.other.take_if(|other| other.id == id) {
+            if self.ending {
+                return vec![];
+            }
+            let successor = self.main.as_ref().is_some_and(|main| main.id < other.id);
+            return vec![if successor { Action::NotReplaced } else { Action::Replaced }];
+        }
+        let Some(worker) = self.main.take_if(|main| main.id == id) else {
+            return vec![];
+        };
+        if self.ending {
+            return vec![];
+        }
+        self.unserved.get_or_insert(now);
+        if worker.has_been_ready_for(self.limits.backoff.window, now) {
+            self.failures = 0;
+        }
+        self.failures = self.failures.saturating_add(1);
+        // Its successor starts already.
+        self.main = self.other.take_if(|other| other.is_starting());
+        if self.main.is_none() {
+            self.retry = Some(now + self.limits.backoff.delay(self.failures));
+        }
+        vec![]
+    }
+
+    fn replace(&mut self, now: Instant) -> Vec<Action> {
+        if self.ending || self.is_replacing() {
+            return vec![];
+        }
+        if self.retry.is_some() {
+            return vec![self.spawn(now)];
+        }
+        if !self.is_ready() {
+            return vec![];
+        }
+        self.started += 1;
+        self.other = Some(Worker::starting(self.started, now + self.limits.ready));
+        vec![Action::Spawn(self.started)]
+    }
+
+    fn due(&mut self, now: Instant) -> Vec<Action> {
+        let watchdog = self.limits.watchdog;
+        let mut actions: Vec<Action> =
+            self.workers().filter_map(|worker| worker.due(watchdog, now)).collect();
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(self.retry) {
+            self.restarts += 1;
+            actions.push(self.spawn(now));
+        }
+        if is_due(self.failover()) {
+            self.away = true;
+            actions.push(Action::FailOver);
+        }
+        if is_due(self.steady()) {
+            self.unserved = None;
+            if std::mem::take(&mut self.away) {
+                actions.push(Action::Return);
+            }
+        }
+        actions
+    }
+
+    fn spawn(&mut self, now: Instant) -> Action {
+        self.retry = None;
+        self.started += 1;
+        self.main = Some(Worker::starting(self.started, now + self.limits.ready));
+        Action::Spawn(self.started)
+    }
+
+    fn workers(&mut self) -> impl Iterator<Item = &mut Worker> {
+        self.main.iter_mut().chain(self.other.iter_mut())
+    }
+
+    /// When others are to serve its clients.
+    fn failover(&self) -> Option<Instant> {
+        let due = self.unserved? + self.limits.failover?;
+        (!self.ending && !self.away && !self.is_ready()).then_some(due)
+    }
+
+    /// When its worker, which was not there, has been there again for long enough.
+    fn steady(&self) -> Option<Instant> {
+        self.unserved?;
+        self.main.as_ref()?.ready_since().map(|since| since + self.limits.backoff.window)
+    }
+}

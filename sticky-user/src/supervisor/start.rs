@@ -1,0 +1,126 @@
+//! From nothing, or from what an earlier supervisor left, to a fleet that serves.
+
+use tracing::{info, warn};
+
+use super::bus_sockets::BusSockets;
+use super::control::Control;
+use super::fleet::{Before, Fleet, Parts};
+use super::manifest::Manifest;
+use super::notify::NotifySocket;
+use super::run_dir::RunDir;
+use super::signals::Signals;
+use super::upgrade::Rollback;
+use super::{Error, Settings, spawn};
+use crate::keeper::{Estate, Keeper};
+use crate::steering::{self, Choice, Mode, Refusal};
+
+/// Opens everything, or takes it over.
+pub(super) fn fleet<'a>(
+    settings: &'a Settings,
+    signals: Signals,
+    rollback: &Rollback,
+) -> Result<Fleet<'a>, Error> {
+    let lock = |port| RunDir::lock(settings.control.as_deref(), port, settings.user.as_ref());
+    // Its lock first, where it is known: of two supervisors that start together, one gets it.
+    let port = settings.plan.listen.port();
+    let known = port != 0 || settings.control.is_some();
+    let locked = if known { Some(lock(port)?) } else { None };
+    if let Some(run_dir) = &locked
+        && let Some((keeper, estate)) = Keeper::find(&run_dir.keeper())?
+    {
+        if !estate.note.is_empty() {
+            return resume(
+                settings,
+                signals,
+                locked.map_or_else(|| lock(port), Ok)?,
+                keeper,
+                estate,
+                rollback,
+            );
+        }
+        // Its supervisor ended before any worker was started.
+        keeper.leave()?;
+    }
+    open(settings, signals, locked, lock)
+}
+
+fn open<'a>(
+    settings: &'a Settings,
+    signals: Signals,
+    locked: Option<RunDir>,
+    lock: impl FnOnce(u16) -> Result<RunDir, Error>,
+) -> Result<Fleet<'a>, Error> {
+    let Choice { mode, refused } = steering::choose(settings.mode);
+    report(&refused);
+    let steering = steering::install(mode, &settings.plan)?;
+    let run_dir = locked.map_or_else(|| lock(steering.address().port()), Ok)?;
+    run_dir.clear()?;
+    let user = settings.user.as_ref();
+    let opened = || -> Result<_, Error> {
+        let notify = NotifySocket::bind(&run_dir.notify(), user)
+            .map_err(Error::system("open the socket on which workers say that they are ready"))?;
+        let control =
+            Control::bind(run_dir.control()).map_err(Error::system("open the control socket"))?;
+        let slots = settings.plan.mapping.slots().get();
+        let bus = || BusSockets::open(run_dir.workers(), slots, user);
+        let bus = settings.embedded_bus.then(bus).transpose();
+        let bus = bus.map_err(Error::system("open the bus sockets of the slots"))?;
+        let keeper = Keeper::start(&run_dir.keeper(), spawn::keeper())?;
+        Ok((notify, control, bus, keeper))
+    };
+    match opened() {
+        Ok((notify, control, bus, keeper)) => {
+            let parts = Parts { steering, bus, notify, control, signals, keeper, run_dir };
+            Ok(Fleet::new(settings, parts, &refused))
+        }
+        Err(error) => {
+            run_dir.remove();
+            Err(error)
+        }
+    }
+}
+
+/// Goes on where the earlier supervisor was, in the mode that it had.
+fn resume<'a>(
+    settings: &'a Settings,
+    signals: Signals,
+    run_dir: RunDir,
+    keeper: Keeper,
+    estate: Estate,
+    rollback: &Rollback,
+) -> Result<Fleet<'a>, Error> {
+    let Estate { descriptors: mut left, note } = estate;
+    let manifest = Manifest::read(&note)?;
+    manifest.fits(settings)?;
+    let mode = manifest.mode;
+    let slots = settings.plan.mapping.slots().get();
+    let steering = steering::resume(mode, &settings.plan, &mut left, manifest.noted.clone())?;
+    let notify = NotifySocket::resume(&mut left)
+        .map_err(Error::system("take over the socket on which workers say that they are ready"))?;
+    let control =
+        Control::resume(&mut left).map_err(Error::system("take over the control socket"))?;
+    let bus = BusSockets::resume(run_dir.workers(), slots, &mut left);
+    if settings.embedded_bus && bus.is_none() {
+        warn!("the earlier supervisor left no bus sockets: broadcasts do not cross workers");
+    }
+    let before = if rollback.is_upgrade() { Before::Upgraded } else { Before::Killed };
+    match before {
+        Before::Upgraded => info!("goes on in the place of the program before, mode {mode}"),
+        Before::Killed => warn!("takes over from a supervisor that was killed, mode {mode}"),
+    }
+    let parts = Parts { steering, bus, notify, control, signals, keeper, run_dir };
+    let better: Vec<Refusal> = Mode::ALL
+        .into_iter()
+        .take_while(|&better| better != mode)
+        .filter_map(|mode| steering::probe(mode).err().map(|error| Refusal { mode, error }))
+        .collect();
+    let mut fleet = Fleet::new(settings, parts, &better);
+    fleet.resume(manifest, &mut left, before, rollback.reason());
+    Ok(fleet)
+}
+
+fn report(refused: &[Refusal]) {
+    for refusal in refused {
+        info!("mode {} is not possible here: {}", refusal.mode, refusal.why());
+    }
+}
