@@ -25,9 +25,11 @@ pub mod cli;
 pub mod keeper;
 pub mod launch;
 pub mod listener;
+mod notify;
 pub mod steering;
 pub mod supervisor;
 pub mod sys;
+mod turn;
 pub mod worker;
 
 /// The README's examples compile.

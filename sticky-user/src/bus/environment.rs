@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::str::FromStr;
 
+use tracing::warn;
+
 use super::mesh::Place;
 use super::{Error, InvalidRedisUrl, REDIS_CA_VARIABLE, REDIS_VARIABLE, RedisUrls};
 use crate::sys::inherited;
@@ -28,6 +30,11 @@ pub(super) fn mesh() -> Result<Option<(Place, OwnedFd)>, Error> {
         return Ok(None);
     };
     let Some(socket) = inherited::take("bus").map_err(Error::Descriptors)? else {
+        // No error: a program that a worker starts inherits the variable, and not the socket.
+        warn!(
+            "STICKY_BUS is set, and no socket named `bus` is left to be taken: broadcasts stay within \
+             this worker"
+        );
         return Ok(None);
     };
     let place = Place {

@@ -1,9 +1,7 @@
 //! Telling the supervisor how the bus is doing, through `NOTIFY_SOCKET`.
 
-use std::env;
 use std::io;
-use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::os::unix::net::SocketAddr;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -12,6 +10,7 @@ use tokio::time::sleep;
 use tracing::debug;
 
 use super::health::Health;
+use crate::notify;
 
 /// What the message begins with; the rest of the line is [`Health`] as JSON.
 const HEALTH_VARIABLE: &str = "X_STICKY_BUS";
@@ -21,15 +20,18 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Begins to tell, where there is a supervisor to hear it; ends when the bus does.
 pub(super) fn start(health: watch::Receiver<Health>) {
-    if let Some(socket) = env::var_os("NOTIFY_SOCKET") {
-        tokio::spawn(report(health, socket.into()));
+    match notify::supervisor() {
+        Ok(supervisor) => {
+            drop(supervisor.map(|supervisor| tokio::spawn(report(health, supervisor))))
+        }
+        Err(error) => debug!("cannot tell the supervisor how the bus is doing: {error}"),
     }
 }
 
-async fn report(mut health: watch::Receiver<Health>, socket: PathBuf) {
+async fn report(mut health: watch::Receiver<Health>, supervisor: SocketAddr) {
     loop {
         let now = *health.borrow_and_update();
-        let told = tell(&socket, now);
+        let told = tell(&supervisor, now);
         sleep(PAUSE).await; // real delay: what changes often is told once a second
         match told {
             Ok(()) if health.changed().await.is_err() => return,
@@ -39,13 +41,9 @@ async fn report(mut health: watch::Receiver<Health>, socket: PathBuf) {
     }
 }
 
-/// Never waits: a supervisor that does not read must not stop its workers.
-fn tell(supervisor: &Path, health: Health) -> io::Result<()> {
+fn tell(supervisor: &SocketAddr, health: Health) -> io::Result<()> {
     let json = serde_json::to_string(&health)?;
-    let message = NotifyState::Custom(&format!("{HEALTH_VARIABLE}={json}")).to_string();
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    socket.send_to(message.as_bytes(), supervisor).map(drop)
+    notify::tell_at(supervisor, &[NotifyState::Custom(&format!("{HEALTH_VARIABLE}={json}"))])
 }
 
 #[cfg(test)]
@@ -67,7 +65,8 @@ mod tests {
         let path = folder.path().join("notify.sock");
         let supervisor = tokio::net::UnixDatagram::bind(&path).unwrap();
         let health = HealthReporter::default();
-        let reporting = tokio::spawn(report(health.watch(), path));
+        let reporting =
+            tokio::spawn(report(health.watch(), SocketAddr::from_pathname(path).unwrap()));
         assert_eq!(heard(&supervisor).await, Health::default());
         health.up(true);
         health.peers(2);

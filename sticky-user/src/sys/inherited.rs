@@ -1,31 +1,51 @@
 //! Descriptors that came with the process.
+//!
+//! First those of `LISTEN_FDS`, as systemd passes them: all of them sockets to accept on, since
+//! programs accept on whatever they find there. Right behind them those that `STICKY_FDS` names.
 
+use std::env;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-type Passed = Vec<(String, OwnedFd)>;
+use rustix::io::{FdFlags, fcntl_setfd};
 
-/// What is still there to be taken; `None` before the environment was read.
+/// The number of the first passed descriptor (`SD_LISTEN_FDS_START`).
+const FIRST: RawFd = 3;
+
+/// Names of the descriptors behind those of `LISTEN_FDS`, separated by colons.
+const FURTHER: &str = "STICKY_FDS";
+
+/// What is still there to be taken.
+#[derive(Default)]
+struct Passed {
+    listed: Vec<(String, OwnedFd)>,
+    further: Vec<(String, OwnedFd)>,
+}
+
+/// `None` before the environment was read.
 static PASSED: Mutex<Option<Passed>> = Mutex::new(None);
 
-/// Takes the descriptor with this name (`LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`), close-on-exec.
-/// Whoever takes it owns it: the next gets `None`.
+/// Takes the descriptor with this name (`LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`; `STICKY_FDS`),
+/// close-on-exec. Whoever takes it owns it: the next gets `None`.
 pub fn take(name: &str) -> io::Result<Option<OwnedFd>> {
     with_passed(|passed| {
-        let position = passed.iter().position(|(given, _)| given == name)?;
-        Some(passed.swap_remove(position).1)
+        [&mut passed.listed, &mut passed.further].into_iter().find_map(|some| {
+            let position = some.iter().position(|(given, _)| given == name)?;
+            Some(some.swap_remove(position).1)
+        })
     })
 }
 
-/// Takes the only descriptor that is left, whatever its name; `None` when there is none, or more.
+/// Takes the only descriptor of `LISTEN_FDS` that is left, whatever its name; `None` when there is
+/// none, or more.
 pub fn take_only() -> io::Result<Option<OwnedFd>> {
     with_passed(|passed| {
-        let only = passed.pop()?;
-        if passed.is_empty() {
+        let only = passed.listed.pop()?;
+        if passed.listed.is_empty() {
             return Some(only.1);
         }
-        passed.push(only);
+        passed.listed.push(only);
         None
     })
 }
@@ -41,14 +61,36 @@ fn with_passed<T>(take: impl FnOnce(&mut Passed) -> Option<T>) -> io::Result<Opt
 }
 
 fn adopt() -> io::Result<Passed> {
-    let passed = sd_notify::listen_fds_with_names()?;
-    Ok(passed
-        .map(|(number, name)| {
-            // SAFETY: the supervisor passed this number to this very process (LISTEN_PID), it is
-            // open (it was just made close-on-exec), and PASSED sees to it that it gets one owner.
-            #[expect(unsafe_code, reason = "a number from the environment becomes a descriptor")]
-            let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
-            (name, descriptor)
-        })
-        .collect())
+    let listed = sd_notify::listen_fds_with_names()?;
+    let first_further = RawFd::try_from(listed.len()).ok().and_then(|many| FIRST.checked_add(many));
+    let further = match env::var(FURTHER) {
+        // Without any of `LISTEN_FDS`, they are for another process (`LISTEN_PID`).
+        Ok(names) if listed.len() > 0 && !names.is_empty() => names,
+        _ => String::new(),
+    };
+    let further = further.split(':').filter(|_| !further.is_empty()).map(str::to_owned);
+    let further: Vec<_> = (first_further.unwrap_or(FIRST)..).zip(further).collect();
+    for (number, name) in &further {
+        // SAFETY: borrowed for this call only, which tells whether it is open.
+        #[expect(unsafe_code, reason = "a number from the environment is looked up")]
+        let descriptor = unsafe { BorrowedFd::borrow_raw(*number) };
+        fcntl_setfd(descriptor, FdFlags::CLOEXEC).map_err(|error| {
+            io::Error::new(
+                io::Error::from(error).kind(),
+                format!("{FURTHER} names {name:?}, and there is no descriptor {number}: {error}"),
+            )
+        })?;
+    }
+    Ok(Passed {
+        listed: listed.map(|(number, name)| (name, own(number))).collect(),
+        further: further.into_iter().map(|(number, name)| (name, own(number))).collect(),
+    })
+}
+
+fn own(number: RawFd) -> OwnedFd {
+    // SAFETY: the supervisor passed this number to this very process (LISTEN_PID), it is open (it
+    // was just made close-on-exec), and PASSED sees to it that it gets one owner.
+    #[expect(unsafe_code, reason = "a number from the environment becomes a descriptor")]
+    let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+    descriptor
 }

@@ -3,16 +3,19 @@
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Incoming;
-use super::drain::Drain;
+use super::websocket::{Reading, Websocket, hear_out};
 
 /// A client's connection.
 ///
@@ -21,14 +24,14 @@ use super::drain::Drain;
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    _open: TaskTrackerToken,
-    /// Until the client has said something.
-    silent: Option<TaskTrackerToken>,
+    open: TaskTrackerToken,
+    websocket: Arc<Websocket>,
+    reading: Reading,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, drain: &Drain) -> Self {
-        Self { stream, _open: drain.open.token(), silent: Some(drain.silent.token()) }
+    pub(super) fn new(stream: TcpStream, open: &TaskTracker) -> Self {
+        Self { stream, open: open.token(), websocket: Arc::default(), reading: Reading::default() }
     }
 
     fn stream(self: Pin<&mut Self>) -> Pin<&mut TcpStream> {
@@ -43,12 +46,23 @@ impl AsyncRead for Connection {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            this.silent = None;
+        if this.reading.closes(&this.websocket, buf) {
+            return Poll::Ready(Ok(()));
         }
-        polled
+        let before = buf.filled().len();
+        match Pin::new(&mut this.stream).poll_read(cx, buf) {
+            Poll::Pending if this.reading.is_told_to_close(&this.websocket, cx) => {
+                // The waker of the stream is set. It may be in the middle of a message.
+                if this.reading.closes(&this.websocket, buf) {
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Pending
+            }
+            polled => {
+                this.reading.has_read(&buf.filled()[before..]);
+                polled
+            }
+        }
     }
 }
 
@@ -82,12 +96,28 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// The client's address. Handlers get it as axum's usual `ConnectInfo<SocketAddr>`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // A connection that is closed while something is left to read is reset, and what was
+        // written last may be lost to the client.
+        if self.reading.has_closed()
+            && let Ok(stream) = SockRef::from(&self.stream).try_clone()
+        {
+            hear_out(stream, self.open.clone());
+        }
+    }
+}
+
+/// What handlers are told of a connection: the client's address, which they get as axum's usual
+/// `ConnectInfo<SocketAddr>`, and how to close it when it is a WebSocket.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    pub(super) websocket: Arc<Websocket>,
+}
 
 impl Connected<IncomingStream<'_, Incoming>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Incoming>) -> Self {
-        Self(*stream.remote_addr())
+        Self { address: *stream.remote_addr(), websocket: Arc::clone(&stream.io().websocket) }
     }
 }

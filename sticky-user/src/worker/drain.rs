@@ -5,14 +5,21 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long a client that has connected may say nothing while the worker drains.
+use crate::turn::Turn;
+
+/// How long a client that is connected may say nothing before its connection is closed: time for
+/// one more request, whose answer tells it to connect anew.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// The part of the time to drain that no wait for a client may exceed.
+const SMALL_PART: u32 = 4;
 
 /// Resolves when the worker begins to drain.
 ///
-/// From then on it accepts what still waits in its queue, finishes requests, and exits when the
-/// last connection has ended. What would go on for ever is the application's to close; for the
-/// sessions of Socket.IO, [`sessions`](super::sessions) does it.
+/// From then on every answer tells its client to connect anew. When the sessions of Socket.IO have
+/// been closed ([`sessions`](super::sessions)), it accepts what still waits in its queue and no more,
+/// finishes requests, and exits when the last connection has ended. What else would go on for ever
+/// is the application's to close.
 ///
 /// ```no_run
 /// # use sticky_user::worker::Worker;
@@ -51,31 +58,48 @@ impl Draining {
 #[derive(Clone, Debug)]
 pub(super) struct Drain {
     pub(super) draining: Draining,
+    /// What has to be done while connections are still accepted.
+    pub(super) first: TaskTracker,
+    /// Whoever waits is still accepted, and then nobody.
+    pub(super) last_call: CancellationToken,
     /// Nobody waits to be accepted any more.
     pub(super) queue_empty: CancellationToken,
     /// Connections.
     pub(super) open: TaskTracker,
-    /// Connections on which the client has said nothing yet.
-    pub(super) silent: TaskTracker,
+    /// All this may take as long.
+    pub(super) timeout: Duration,
 }
 
 impl Drain {
-    pub(super) fn new(draining: Draining) -> Self {
+    pub(super) fn new(timeout: Duration) -> Self {
         Self {
-            draining,
+            draining: Draining::new(),
+            first: TaskTracker::new(),
+            last_call: CancellationToken::new(),
             queue_empty: CancellationToken::new(),
             open: TaskTracker::new(),
-            silent: TaskTracker::new(),
+            timeout,
         }
     }
 
-    /// Waits until the queue is empty and those who came last have been heard: when hyper is told
-    /// to end, it closes connections on which it has read nothing, and what their clients have
-    /// sent is lost.
+    /// From the beginning to the moment when the next worker accepts.
+    pub(super) async fn hand_over(&self, turn: &Turn) {
+        self.first.close();
+        self.first.wait().await;
+        self.last_call.cancel();
+        self.queue_empty.cancelled().await;
+        turn.pass_on().await;
+    }
+
+    /// Waits until nobody is left, or those who are left say nothing: when hyper is told to end, it
+    /// closes connections on which no request is being answered.
     pub(super) async fn all_heard(self) {
         self.queue_empty.cancelled().await;
-        self.silent.close();
-        // Whoever connects and says nothing is not waited for any longer.
-        let _ = tokio::time::timeout(SILENCE, self.silent.wait()).await;
+        let _ = tokio::time::timeout(self.at_most(SILENCE), self.open.wait()).await;
+    }
+
+    /// A wait for a client, where all of it should not take long.
+    pub(super) fn at_most(&self, wait: Duration) -> Duration {
+        wait.min(self.timeout / SMALL_PART)
     }
 }

@@ -4,7 +4,8 @@ use std::env;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::source::Passed;
+use super::drain::Drain;
+use super::source::{Passed, Way};
 use super::{Draining, Error};
 use crate::sys::inherited;
 
@@ -17,25 +18,24 @@ pub struct Worker {
     slot: u32,
     slots: u32,
     mode: String,
-    drain_timeout: Duration,
-    draining: Draining,
+    pub(super) drain: Drain,
     pub(super) passed: Passed,
 }
 
 impl Worker {
     /// Takes what the supervisor passed: a descriptor named `listener` (or `connections`, in mode
-    /// `fd-passing`) and the variables `STICKY_SLOT`, `STICKY_WORKERS`, `STICKY_MODE` and
-    /// `STICKY_DRAIN_TIMEOUT` (such as `10s`).
+    /// `fd-passing`), perhaps others named `turn` and `adopted`, and the variables `STICKY_SLOT`,
+    /// `STICKY_WORKERS`, `STICKY_MODE` and `STICKY_DRAIN_TIMEOUT` (such as `10s`).
     ///
     /// Under systemd's socket activation, where these variables are absent, it is slot 0 of 1.
     pub fn from_env() -> Result<Self, Error> {
+        let drain_timeout = variable("STICKY_DRAIN_TIMEOUT", "a duration, such as 10s")?
+            .map_or(DRAIN_TIMEOUT, |timeout: humantime::Duration| timeout.into());
         Ok(Self {
             slot: variable("STICKY_SLOT", "the number of a slot")?.unwrap_or(0),
             slots: variable("STICKY_WORKERS", "the number of slots")?.unwrap_or(1),
             mode: variable("STICKY_MODE", "the name of a mode")?.unwrap_or_default(),
-            drain_timeout: variable("STICKY_DRAIN_TIMEOUT", "a duration, such as 10s")?
-                .map_or(DRAIN_TIMEOUT, |timeout: humantime::Duration| timeout.into()),
-            draining: Draining::new(),
+            drain: Drain::new(drain_timeout),
             passed: passed()?,
         })
     }
@@ -57,25 +57,28 @@ impl Worker {
 
     /// How long connections may take to end once the worker drains.
     pub fn drain_timeout(&self) -> Duration {
-        self.drain_timeout
+        self.drain.timeout
     }
 
     /// Tells when the worker begins to drain: the moment to close sessions that would go on.
     pub fn draining(&self) -> Draining {
-        self.draining.clone()
+        self.drain.draining.clone()
     }
 }
 
 fn passed() -> Result<Passed, Error> {
-    if let Some(connections) = inherited::take("connections").map_err(Error::Descriptors)? {
-        return Ok(Passed::Connections(connections));
-    }
-    // systemd names a socket after its unit: where there is only one, its name says nothing.
-    let listener = match inherited::take("listener").map_err(Error::Descriptors)? {
-        None => inherited::take_only().map_err(Error::Descriptors)?,
-        listener => listener,
+    let take = |name| inherited::take(name).map_err(Error::Descriptors);
+    let way = if let Some(connections) = take("connections")? {
+        Way::Connections(connections)
+    } else {
+        // systemd names a socket after its unit: where there is only one, its name says nothing.
+        let listener = match take("listener")? {
+            None => inherited::take_only().map_err(Error::Descriptors)?,
+            listener => listener,
+        };
+        Way::Listener(listener.ok_or(Error::NoListener)?)
     };
-    listener.map(Passed::Listener).ok_or(Error::NoListener)
+    Ok(Passed { way, adopted: take("adopted")? })
 }
 
 fn variable<T: FromStr>(name: &'static str, expected: &'static str) -> Result<Option<T>, Error> {

@@ -12,7 +12,9 @@ pub enum Error {
     )]
     NoListener,
     /// `LISTEN_FDS` and its companions cannot be read.
-    #[error("cannot read the passed descriptors (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES)")]
+    #[error(
+        "cannot read the passed descriptors (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES, STICKY_FDS)"
+    )]
     Descriptors(#[source] io::Error),
     /// A variable of the environment does not hold what it should.
     #[error("the environment variable {name} holds {value:?}: expected {expected}")]

@@ -6,43 +6,51 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::serve::Listener;
-use tokio::net::TcpStream;
 use tracing::{error, warn};
 
 use super::Connection;
 use super::drain::Drain;
-use super::source::Source;
+use super::source::{Accepted, Source};
+use crate::turn::Turn;
 
 /// Pause after a failure that hits every connection, such as no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The connections of a slot, as a source for [`axum::serve()`].
 ///
-/// When the worker drains, it hands out what waits in the queue and then tells so.
+/// It begins when it is this worker's turn. At the last call it hands out what waits in the queue,
+/// and then tells so.
 #[derive(Debug)]
 pub struct Incoming {
     source: Source,
     drain: Drain,
+    turn: Turn,
+    /// No more can come.
+    over: bool,
 }
 
 impl Incoming {
-    pub(super) fn new(source: Source, drain: Drain) -> Self {
-        Self { source, drain }
+    pub(super) fn new(source: Source, drain: Drain, turn: Turn) -> Self {
+        Self { source, drain, turn, over: false }
     }
 
-    async fn next(&self) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn next(&mut self) -> io::Result<Accepted> {
         tokio::select! {
             biased;
-            () = self.drain.draining.begun() => {}
-            next = self.source.next() => {
+            () = self.drain.last_call.cancelled() => {}
+            next = next_in_turn(&mut self.source, &self.turn), if !self.over => {
                 if let Some(connection) = next? {
                     return Ok(connection);
                 }
                 warn!("the supervisor has gone, and no new connection can come: draining");
+                self.over = true;
                 self.drain.draining.begin();
+                self.drain.last_call.cancelled().await;
             }
         }
-        match self.source.next_waiting() {
+        // What waits is for whoever has the turn.
+        let waiting = if self.turn.has_come() { self.source.next_waiting() } else { Ok(None) };
+        match waiting {
             Ok(Some(connection)) => Ok(connection),
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             Ok(None) | Err(_) => {
@@ -51,6 +59,11 @@ impl Incoming {
             }
         }
     }
+}
+
+async fn next_in_turn(source: &mut Source, turn: &Turn) -> io::Result<Option<Accepted>> {
+    turn.begun().await;
+    source.next().await
 }
 
 impl Listener for Incoming {
@@ -64,7 +77,7 @@ impl Listener for Incoming {
                     // Socket.IO packets are small and each is waited for. Serving goes on without.
                     let _ = stream.set_nodelay(true);
                     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                    return (Connection::new(stream, &self.drain), peer);
+                    return (Connection::new(stream, &self.drain.open), peer);
                 }
                 Err(error) if concerns_one_client(&error) => {}
                 Err(error) => {

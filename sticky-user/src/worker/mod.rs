@@ -19,10 +19,13 @@ mod connection;
 mod drain;
 mod environment;
 mod error;
+mod frames;
 mod incoming;
 mod serve;
 pub mod sessions;
 mod source;
+mod watchdog;
+mod websocket;
 
 pub use connection::Connection;
 pub use drain::Draining;

@@ -3,40 +3,54 @@
 use std::future;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request};
-use axum::middleware::map_request;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{map_request, map_response_with_state};
+use axum::response::Response;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::connection::Peer;
 use super::drain::Drain;
 use super::source::Source;
-use super::{Error, Incoming, Worker};
+use super::{Draining, Error, Incoming, Worker, watchdog};
+use crate::notify;
+use crate::turn::Turn;
+
+/// Said with `READY=1` by a worker that serves connections of other slots too.
+const ADOPTS: &str = "X_STICKY_ADOPTS=1";
 
 impl Worker {
     /// Serves `router` until SIGTERM or SIGINT, then drains, and returns when the last connection
     /// has ended or [`Worker::drain_timeout`] is over.
     ///
-    /// Says `READY=1` to the supervisor once connections are accepted. Handlers get the client's
-    /// address as `ConnectInfo<SocketAddr>`, an IPv4 client's always in the IPv4 form.
+    /// Says `READY=1` to the supervisor once connections can be accepted, which is done as soon as
+    /// no other worker of the slot does. Handlers get the client's address as
+    /// `ConnectInfo<SocketAddr>`, an IPv4 client's always in the IPv4 form.
     pub async fn serve(self, router: Router) -> Result<(), Error> {
         // Before READY=1: from then on the supervisor may ask for the end.
         let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
         let (slot, slots) = (self.slot(), self.slots());
-        let timeout = self.drain_timeout();
-        let drain = Drain::new(self.draining());
-        let Drain { draining, open, .. } = drain.clone();
+        let turn = Turn::of_this_process();
+        let Drain { draining, open, timeout, .. } = self.drain.clone();
+        let adopts = self.passed.adopted.is_some();
         let source = Source::new(self.passed).map_err(Error::Listener)?;
-        let incoming = Incoming::new(source, drain.clone());
+        let incoming = Incoming::new(source, self.drain.clone(), turn.clone());
 
-        let router = router.layer(map_request(with_socket_address));
+        let router = router
+            .layer(map_request(with_socket_address))
+            .layer(map_response_with_state(draining.clone(), last_on_its_connection));
         let service = router.into_make_service_with_connect_info::<Peer>();
-        let server =
-            axum::serve(incoming, service).with_graceful_shutdown(drain.all_heard()).into_future();
+        let server = axum::serve(incoming, service)
+            .with_graceful_shutdown(self.drain.clone().all_heard())
+            .into_future();
         tokio::pin!(server);
-        notify(&[NotifyState::Ready]);
+        let mut states = vec![NotifyState::Ready];
+        states.extend(adopts.then_some(NotifyState::Custom(ADOPTS)));
+        states.extend(watchdog::start());
+        notify::tell_surely(&states);
         info!(slot, slots, "ready");
 
         let ended = tokio::select! {
@@ -50,12 +64,13 @@ impl Worker {
             return ended.map_err(Error::Serve);
         }
 
-        notify(&[NotifyState::Stopping]);
+        notify::tell_surely(&[NotifyState::Stopping]);
         draining.begin();
         open.close();
         info!(slot, connections = open.len(), "draining");
         let drained = async {
-            server.await.map_err(Error::Serve)?;
+            let (ended, ()) = tokio::join!(server, self.drain.hand_over(&turn));
+            ended.map_err(Error::Serve)?;
             open.wait().await;
             Ok(())
         };
@@ -77,15 +92,20 @@ async fn first_of(terminate: &mut Signal, interrupt: &mut Signal) {
 
 /// Gives handlers the plain address type, which other code for axum expects.
 async fn with_socket_address(mut request: Request) -> Request {
-    if let Some(&ConnectInfo(Peer(address))) = request.extensions().get() {
+    if let Some(ConnectInfo(Peer { address, websocket })) = request.extensions_mut().remove() {
         request.extensions_mut().insert(ConnectInfo(address));
+        request.extensions_mut().insert(websocket);
     }
     request
 }
 
-/// Serving does not depend on the supervisor being there to hear.
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        debug!("cannot notify the supervisor: {error}");
+/// Who asks again is to connect anew, and so to get to the next worker.
+async fn last_on_its_connection(
+    State(draining): State<Draining>,
+    mut response: Response,
+) -> Response {
+    if draining.has_begun() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    response
 }

@@ -18,7 +18,16 @@ const MARGIN: u64 = 64;
 
 /// What a supervisor may pass to a worker.
 #[derive(Debug)]
-pub(super) enum Passed {
+pub(super) struct Passed {
+    pub(super) way: Way,
+    /// A Unix socket that brings connections which waited at another slot, when that one had no
+    /// worker.
+    pub(super) adopted: Option<OwnedFd>,
+}
+
+/// How a slot's connections come.
+#[derive(Debug)]
+pub(super) enum Way {
     /// A listener to accept on.
     Listener(OwnedFd),
     /// A Unix socket that brings connections which the supervisor accepted.
@@ -27,41 +36,55 @@ pub(super) enum Passed {
 
 /// The same, in the runtime's hands.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) struct Source {
+    slots_own: SlotsOwn,
+    adopted: Option<Connections>,
+}
+
+#[derive(Debug)]
+enum SlotsOwn {
     Listener(TcpListener),
     Connections(Connections),
 }
 
 /// A socket that brings connections.
 #[derive(Debug)]
-pub(super) struct Connections {
+struct Connections {
     socket: AsyncFd<OwnedFd>,
     /// The highest number that a received descriptor had.
     highest: AtomicI32,
 }
 
+/// A client's connection and its address.
+pub(super) type Accepted = (TcpStream, SocketAddr);
+
 impl Source {
     pub(super) fn new(passed: Passed) -> io::Result<Self> {
-        Ok(match passed {
-            Passed::Listener(listener) => {
+        let slots_own = match passed.way {
+            Way::Listener(listener) => {
                 let listener = StdListener::from(listener);
                 listener.set_nonblocking(true)?;
-                Self::Listener(TcpListener::from_std(listener)?)
+                SlotsOwn::Listener(TcpListener::from_std(listener)?)
             }
-            Passed::Connections(socket) => Self::Connections(Connections {
-                socket: readiness::watch(socket, Interest::READABLE)?,
-                highest: AtomicI32::new(0),
-            }),
-        })
+            Way::Connections(socket) => SlotsOwn::Connections(Connections::new(socket)?),
+        };
+        let adopted = passed.adopted.map(Connections::new).transpose()?;
+        Ok(Self { slots_own, adopted })
     }
 
-    /// Waits for the next connection; `None` when no more can come.
-    pub(super) async fn next(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        match self {
-            Self::Listener(listener) => listener.accept().await.map(Some),
-            Self::Connections(connections) => {
-                let receive = |socket: &OwnedFd| connections.receive(socket);
-                adopt(connections.socket.async_io(Interest::READABLE, receive).await?)
+    /// Waits for the next connection; `None` when no more can come to this slot.
+    pub(super) async fn next(&mut self) -> io::Result<Option<Accepted>> {
+        loop {
+            let Some(adopted) = &self.adopted else {
+                return self.slots_own.next().await;
+            };
+            tokio::select! {
+                next = self.slots_own.next() => return next,
+                next = adopted.next() => match next.transpose() {
+                    Some(next) => return next.map(Some),
+                    // No more are adopted.
+                    None => self.adopted = None,
+                }
             }
         }
     }
@@ -69,29 +92,61 @@ impl Source {
     /// A connection that waits already; `WouldBlock` or `None` when there is none.
     ///
     /// The system call is asked, not the runtime's notion of readiness, which may lag behind.
-    pub(super) fn next_waiting(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        match self {
-            Self::Listener(listener) => {
-                let (connection, _) = SockRef::from(listener).accept()?;
-                connection.set_nonblocking(true)?;
-                adopt(Some(connection.into()))
+    pub(super) fn next_waiting(&self) -> io::Result<Option<Accepted>> {
+        let own = match &self.slots_own {
+            SlotsOwn::Listener(listener) => accept_waiting(listener),
+            SlotsOwn::Connections(connections) => connections.next_waiting(),
+        };
+        match (own, &self.adopted) {
+            (Ok(None), Some(adopted)) => adopted.next_waiting(),
+            (Err(error), Some(adopted)) if error.kind() == io::ErrorKind::WouldBlock => {
+                adopted.next_waiting()
             }
-            Self::Connections(connections) => {
-                adopt(connections.receive(connections.socket.get_ref())?)
-            }
+            (own, _) => own,
         }
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
-        match self {
-            Self::Listener(listener) => listener.local_addr(),
+        match &self.slots_own {
+            SlotsOwn::Listener(listener) => listener.local_addr(),
             // The port is the supervisor's; each connection knows its own address.
-            Self::Connections(_) => Err(io::ErrorKind::Unsupported.into()),
+            SlotsOwn::Connections(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
 
+impl SlotsOwn {
+    async fn next(&self) -> io::Result<Option<Accepted>> {
+        match self {
+            Self::Listener(listener) => listener.accept().await.map(Some),
+            Self::Connections(connections) => connections.next().await,
+        }
+    }
+}
+
+fn accept_waiting(listener: &TcpListener) -> io::Result<Option<Accepted>> {
+    let (connection, _) = SockRef::from(listener).accept()?;
+    connection.set_nonblocking(true)?;
+    adopt(Some(connection.into()))
+}
+
 impl Connections {
+    fn new(socket: OwnedFd) -> io::Result<Self> {
+        Ok(Self {
+            socket: readiness::watch(socket, Interest::READABLE)?,
+            highest: AtomicI32::new(0),
+        })
+    }
+
+    async fn next(&self) -> io::Result<Option<Accepted>> {
+        let receive = |socket: &OwnedFd| self.receive(socket);
+        adopt(self.socket.async_io(Interest::READABLE, receive).await?)
+    }
+
+    fn next_waiting(&self) -> io::Result<Option<Accepted>> {
+        adopt(self.receive(self.socket.get_ref())?)
+    }
+
     /// Receives a connection, but not when there is no room for its descriptor: the kernel would
     /// take it out of the socket and close it. Like this it waits for the next attempt.
     fn receive(&self, socket: &OwnedFd) -> io::Result<Option<OwnedFd>> {
@@ -109,7 +164,7 @@ impl Connections {
     }
 }
 
-fn adopt(connection: Option<OwnedFd>) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+fn adopt(connection: Option<OwnedFd>) -> io::Result<Option<Accepted>> {
     let Some(connection) = connection else {
         return Ok(None);
     };

@@ -10,6 +10,10 @@
 //! the moment its link closes, and one that comes is ready only when the others know what it wants.
 //! The sockets are the supervisor's, which takes no part in anything else here.
 //!
+//! A worker that is to take another's place joins when it is its turn, and that other one has left
+//! by then: at any time a slot has one worker in the mesh, and no client misses a message or gets
+//! it twice.
+//!
 //! Delivery is at most once, and in order from each worker to each other.
 
 mod error;
@@ -19,27 +23,30 @@ mod link;
 mod publisher;
 mod queue;
 mod request;
+mod stay;
 mod stream;
 mod subscriber;
 #[cfg(test)]
 mod tests;
 
 use std::ffi::OsStr;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use socketioxide_redis::drivers::{ChanItem, MessageStream};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 pub use error::{FrameError, MeshError};
 
 use self::publisher::Publisher;
+use self::stay::Stay;
 use self::subscriber::{GRACE, Subscriber, Wishes};
 use super::health::{Health, HealthReporter};
+use crate::turn::Turn;
 
 /// The path of a slot's socket, in the directory that the supervisor names.
 pub fn socket(directory: &Path, slot: u32) -> PathBuf {
@@ -73,31 +80,60 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Joins the mesh; returns when the workers that run know of this one. `listener` is the
-    /// socket of this worker's slot. Needs a tokio runtime.
+    /// Joins the mesh; returns when the workers that run know of this one, or at once when another
+    /// worker of the slot has the turn. `listener` is the socket of this worker's slot. Needs a
+    /// tokio runtime.
     pub async fn join(place: &Place, listener: OwnedFd) -> Result<Self, MeshError> {
-        let node = node();
+        Self::join_in_turn(place, listener, &Turn::of_this_process()).await
+    }
+
+    async fn join_in_turn(
+        place: &Place,
+        listener: OwnedFd,
+        turn: &Turn,
+    ) -> Result<Self, MeshError> {
         let health = HealthReporter::default();
-        let publisher = Arc::new(Publisher::new(node, health.clone()));
+        let stay = Stay::default();
+        let publisher = Arc::new(Publisher::new(node(), health.clone(), stay.clone()));
         let listener = StdListener::from(listener);
         listener.set_nonblocking(true).map_err(MeshError::Socket)?;
-        let settled = serve_waiting(&publisher, &listener).map_err(MeshError::Socket)?;
         let listener = UnixListener::from_std(listener).map_err(MeshError::Socket)?;
-        tokio::spawn(Arc::clone(&publisher).accept(listener));
 
-        let wishes = Arc::new(Wishes::new(node, place.slot));
+        let wishes = Arc::new(Wishes::new(publisher.node(), place.slot));
         let others = (0..place.slots).filter(|slot| *slot != place.slot);
-        let peers = others.map(|slot| socket(&place.directory, slot));
-        let subscriber = Arc::new(Subscriber::open(Arc::clone(&wishes), peers));
-        let heard = tokio::time::timeout(GRACE, async {
-            for settled in settled {
-                // Closed instead of settled: that worker has gone.
-                let _ = settled.await;
+        let peers = others.map(|slot| (slot, socket(&place.directory, slot)));
+        let subscriber = Arc::new(Subscriber::open(Arc::clone(&wishes), peers, turn, &stay));
+        let mesh = Self { publisher, subscriber, wishes, health };
+        let settling = mesh.clone().settle(turn.clone());
+        let mut part = turn.part();
+        // Others need not wait for this: it accepts as long as it is here.
+        part.prepared();
+        tokio::spawn(stay.leave_in_turn(Arc::clone(&mesh.publisher), listener, turn.clone(), part));
+        if turn.has_come() {
+            settling.await;
+        } else {
+            tokio::spawn(settling);
+        }
+        Ok(mesh)
+    }
+
+    /// Waits for the turn, and until the workers that run know of this one.
+    fn settle(self, turn: Turn) -> impl Future<Output = ()> + Send {
+        let mut part = turn.part();
+        async move {
+            let settled = async {
+                turn.come().await;
+                self.subscriber.settled().await;
+                // Those who answer are there, and open their own links at once.
+                let heard = self.publisher.heard_by(self.subscriber.live());
+                let _ = timeout(GRACE, heard).await;
+                self.health.up(true);
+            };
+            tokio::select! {
+                () = settled => part.prepared(),
+                () = turn.ends() => {}
             }
-        });
-        let ((), _) = tokio::join!(subscriber.settled(), heard);
-        health.up(true);
-        Ok(Self { publisher, subscriber, wishes, health })
+        }
     }
 
     /// How it is doing. Its peers are the workers that hear this one.
@@ -125,28 +161,6 @@ impl Mesh {
     pub(super) fn workers(&self, channel: &str) -> u16 {
         let others = self.publisher.subscribers(channel).len();
         u16::try_from(others).unwrap_or(u16::MAX).saturating_add(1)
-    }
-}
-
-/// Serves the links that were opened before this worker came. Each of the receivers is told when its
-/// link has said what it wants.
-fn serve_waiting(
-    publisher: &Arc<Publisher>,
-    listener: &StdListener,
-) -> io::Result<Vec<oneshot::Receiver<()>>> {
-    let mut waiting = Vec::new();
-    loop {
-        match listener.accept() {
-            Ok((stream, _)) => {
-                stream.set_nonblocking(true)?;
-                let (settled, receiver) = oneshot::channel();
-                let stream = UnixStream::from_std(stream)?;
-                tokio::spawn(Arc::clone(publisher).serve(stream, Some(settled)));
-                waiting.push(receiver);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(waiting),
-            Err(error) => return Err(error),
-        }
     }
 }
 

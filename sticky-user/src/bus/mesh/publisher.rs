@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::oneshot;
+use tokio::sync::Notify;
 use tokio::task::consume_budget;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use super::error::FrameError;
 use super::frame::{self, Frame};
 use super::queue;
+use super::stay::Stay;
 use super::stream::read;
 use crate::bus::health::HealthReporter;
 
@@ -27,7 +28,10 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub(super) struct Publisher {
     node: u64,
     health: HealthReporter,
+    stay: Stay,
     subscribers: Mutex<Subscribers>,
+    /// A subscriber has said what it wants.
+    settled: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -42,13 +46,39 @@ struct Link {
     slot: u32,
     channels: HashSet<String>,
     queue: queue::Sender,
+    /// It has said what it wants.
+    settled: bool,
     /// Messages dropped since it has stopped to read.
     missed: u64,
 }
 
 impl Publisher {
-    pub(super) fn new(node: u64, health: HealthReporter) -> Self {
-        Self { node, health, subscribers: Mutex::default() }
+    pub(super) fn new(node: u64, health: HealthReporter, stay: Stay) -> Self {
+        Self { node, health, stay, subscribers: Mutex::default(), settled: Notify::new() }
+    }
+
+    /// The number of this worker.
+    pub(super) fn node(&self) -> u64 {
+        self.node
+    }
+
+    /// Waits until the workers of these slots hear this one, and have said what they want.
+    pub(super) async fn heard_by(&self, slots: HashSet<u32>) {
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            // From here on none is missed.
+            settled.as_mut().enable();
+            if slots.is_subset(&self.settled_slots()) {
+                return;
+            }
+            settled.await;
+        }
+    }
+
+    fn settled_slots(&self) -> HashSet<u32> {
+        let subscribers = self.lock();
+        subscribers.links.values().filter(|link| link.settled).map(|link| link.slot).collect()
     }
 
     /// The workers that want a channel's messages.
@@ -99,13 +129,11 @@ impl Publisher {
         Ok(())
     }
 
-    /// Serves those who open a link, as long as the listener lives.
-    pub(super) async fn accept(self: Arc<Self>, listener: UnixListener) {
+    /// Serves those who open a link, for ever.
+    pub(super) async fn accept(self: &Arc<Self>, listener: &UnixListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => {
-                    tokio::spawn(Arc::clone(&self).serve(stream, None));
-                }
+                Ok((stream, _)) => self.stay.link(Arc::clone(self).serve(stream)),
                 Err(error) => {
                     warn!("the bus cannot accept a worker: {error}; trying again");
                     sleep(PATIENCE).await; // real delay: no event tells that it may work now
@@ -114,23 +142,25 @@ impl Publisher {
         }
     }
 
-    /// Serves one subscriber until it goes. `settled` is told when it has said what it wants.
-    pub(super) async fn serve(
-        self: Arc<Self>,
-        stream: UnixStream,
-        settled: Option<oneshot::Sender<()>>,
-    ) {
+    /// Serves one subscriber until it goes, or this worker does.
+    async fn serve(self: Arc<Self>, stream: UnixStream) {
         let (reader, writer) = stream.into_split();
         let mut reader = BufReader::new(reader);
-        let Ok(Some(Frame::Hello { node, slot })) = read(&mut reader).await else {
+        let hello = tokio::select! {
+            hello = read(&mut reader) => hello,
+            () = self.stay.over() => return,
+        };
+        let Ok(Some(Frame::Hello { node, slot })) = hello else {
             debug!("somebody opened a link of the bus and did not say hello");
             return;
         };
         let (queue, waiting) = queue::new();
-        let id = self.enter(Link { node, slot, channels: HashSet::new(), queue, missed: 0 });
+        let channels = HashSet::new();
+        let id = self.enter(Link { node, slot, channels, queue, settled: false, missed: 0 });
         let ended = tokio::select! {
-            ended = self.listen(id, reader, settled) => ended,
+            ended = self.listen(id, reader) => ended,
             ended = self.write(id, writer, waiting) => ended,
+            () = self.stay.over() => Ok(()),
         };
         self.leave(id);
         debug!(slot, "a worker no longer hears this one: {ended:?}");
@@ -155,12 +185,7 @@ impl Publisher {
         self.health.peers(u16::try_from(subscribers.links.len()).unwrap_or(u16::MAX));
     }
 
-    async fn listen(
-        &self,
-        id: u64,
-        mut reader: BufReader<OwnedReadHalf>,
-        mut settled: Option<oneshot::Sender<()>>,
-    ) -> io::Result<()> {
+    async fn listen(&self, id: u64, mut reader: BufReader<OwnedReadHalf>) -> io::Result<()> {
         self.tell(id, &Frame::Welcome { node: self.node })?;
         while let Some(frame) = read(&mut reader).await? {
             match frame {
@@ -172,8 +197,8 @@ impl Publisher {
                 }),
                 Frame::Sync => {
                     self.tell(id, &Frame::Synced)?;
-                    // Nobody waits when the start is over.
-                    let _ = settled.take().map(|settled| settled.send(()));
+                    self.change(id, |link| link.settled = true);
+                    self.settled.notify_waiters();
                 }
                 _ => return Err(io::ErrorKind::InvalidData.into()),
             }

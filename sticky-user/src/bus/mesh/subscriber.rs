@@ -3,7 +3,7 @@
 //! A slot's bus socket is the supervisor's: a link that is opened while the slot has no worker waits in
 //! the socket's queue for the next one, with all that was written to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,8 @@ use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
 use super::link;
+use super::stay::Stay;
+use crate::turn::Turn;
 
 /// How long to wait for workers that do not answer. Those that run answer at once.
 pub(super) const GRACE: Duration = Duration::from_millis(300);
@@ -46,6 +48,7 @@ pub(super) struct Subscriber {
 
 #[derive(Debug)]
 struct Link {
+    slot: u32,
     commands: UnboundedSender<Command>,
     /// The publisher has answered.
     live: Arc<AtomicBool>,
@@ -84,16 +87,38 @@ impl Wishes {
 }
 
 impl Subscriber {
-    /// Opens the links, and opens each again whenever it closes, until this is dropped.
-    pub(super) fn open(wishes: Arc<Wishes>, peers: impl Iterator<Item = PathBuf>) -> Self {
-        let open = |path| {
+    /// Opens the links when the turn comes, and opens each again whenever it closes, until this is
+    /// dropped or the worker leaves.
+    pub(super) fn open(
+        wishes: Arc<Wishes>,
+        peers: impl Iterator<Item = (u32, PathBuf)>,
+        turn: &Turn,
+        stay: &Stay,
+    ) -> Self {
+        let open = |(slot, path)| {
             let (commands, requests): (_, UnboundedReceiver<Command>) = unbounded_channel();
             let live = Arc::new(AtomicBool::new(false));
-            tokio::spawn(link::keep(path, Arc::clone(&wishes), requests, Arc::clone(&live)));
-            Link { commands, live }
+            let (wishes, is_live) = (Arc::clone(&wishes), Arc::clone(&live));
+            let (turn, over) = (turn.clone(), stay.clone());
+            stay.link(async move {
+                let keeping = async {
+                    turn.come().await;
+                    link::keep(path, wishes, requests, is_live).await;
+                };
+                tokio::select! {
+                    () = keeping => {}
+                    () = over.over() => {}
+                }
+            });
+            Link { slot, commands, live }
         };
         let links = peers.map(open).collect();
         Self { wishes, links }
+    }
+
+    /// The slots whose workers have answered.
+    pub(super) fn live(&self) -> HashSet<u32> {
+        self.links.iter().filter(|link| link.is_live()).map(|link| link.slot).collect()
     }
 
     /// Waits until the workers that run have heard what this one wants.
@@ -106,7 +131,7 @@ impl Subscriber {
         // First the wish, then the command: a link that opens in between reads the wish.
         self.wishes.lock().insert(channel.clone(), messages);
         self.command(|| Command::Subscribe(channel.clone()));
-        self.sync(|link| link.live.load(Ordering::Relaxed)).await;
+        self.sync(Link::is_live).await;
     }
 
     pub(super) fn unsubscribe(&self, channel: &str) {
@@ -139,5 +164,11 @@ impl Subscriber {
             }
         };
         let _ = tokio::time::timeout(GRACE, all).await;
+    }
+}
+
+impl Link {
+    fn is_live(&self) -> bool {
+        self.live.load(Ordering::Relaxed)
     }
 }

@@ -1,7 +1,10 @@
 //! Several workers' meshes in one process: the sockets are real.
 
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use futures_core::Stream;
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::*;
@@ -25,6 +28,13 @@ impl Slots {
         let place = Place { directory: self.directory.path().into(), slot, slots };
         let socket = self.sockets[slot as usize].try_clone().unwrap();
         Mesh::join(&place, socket.into()).await.unwrap()
+    }
+
+    async fn join_by(&self, slot: u32, turn: &Turn) -> Mesh {
+        let slots = u32::try_from(self.sockets.len()).unwrap();
+        let place = Place { directory: self.directory.path().into(), slot, slots };
+        let socket = self.sockets[slot as usize].try_clone().unwrap();
+        Mesh::join_in_turn(&place, socket.into(), turn).await.unwrap()
     }
 
     /// A worker in a runtime of its own, which takes its links with it when it dies.
@@ -119,6 +129,50 @@ async fn whoever_has_gone_no_longer_counts_and_the_successor_does() {
 }
 
 #[tokio::test]
+async fn a_successor_joins_when_its_predecessor_has_left() {
+    let slots = Slots::open(2);
+    let turn = || {
+        let mut options = std::fs::File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        Turn::by(options.open(slots.directory.path().join("turn")).unwrap())
+    };
+    let a = slots.join(0).await;
+    let mut health = a.health();
+    let most_peers = Arc::new(AtomicU16::new(0));
+    let most = Arc::clone(&most_peers);
+    let watching = tokio::spawn(async move {
+        while health.changed().await.is_ok() {
+            most.fetch_max(health.borrow_and_update().peers, Ordering::Relaxed);
+        }
+    });
+    let mut heard_by_a = a.subscribe("news".into(), 8).await;
+
+    let turns = [turn(), turn()];
+    let first = slots.join_by(1, &turns[0]).await;
+    let mut heard_by_first = first.subscribe("news".into(), 8).await;
+    let second = slots.join_by(1, &turns[1]).await;
+    let mut heard_by_second = second.subscribe("news".into(), 8).await;
+    assert_eq!((a.workers("news"), second.health().borrow().up), (2, false));
+    a.publish("news", b"for the first").await.unwrap();
+    assert_eq!(next(&mut heard_by_first).await.1, b"for the first");
+
+    let patience = std::time::Duration::from_secs(20);
+    timeout(patience, turns[0].pass_on()).await.unwrap();
+    timeout(patience, turns[1].begun()).await.unwrap();
+    assert!(second.health().borrow().up);
+    assert_eq!((a.workers("news"), second.workers("news")), (2, 2), "all know each other");
+    a.publish("news", b"for the second").await.unwrap();
+    assert_eq!(next(&mut heard_by_second).await.1, b"for the second");
+    second.publish("news", b"from the second").await.unwrap();
+    first.publish("news", b"from who has left").await.unwrap();
+    second.publish("news", b"more").await.unwrap();
+    assert_eq!(next(&mut heard_by_a).await.1, b"from the second");
+    assert_eq!(next(&mut heard_by_a).await.1, b"more");
+    assert_eq!(most_peers.load(Ordering::Relaxed), 1, "a slot has one worker at a time");
+    watching.abort();
+}
+
+#[tokio::test]
 async fn one_that_does_not_read_holds_up_nobody() {
     let slots = Slots::open(3);
     let (a, b, c) = tokio::join!(slots.join(0), slots.join(1), slots.join(2));
@@ -136,6 +190,7 @@ async fn one_that_does_not_read_holds_up_nobody() {
 #[tokio::test]
 async fn nonsense_closes_the_link_and_no_more() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
 
     let slots = Slots::open(2);
     let (a, b) = tokio::join!(slots.join(0), slots.join(1));

@@ -1,0 +1,132 @@
+//! What every request to Engine.IO passes.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{Method, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::registry::{Known, Registry};
+use super::request::{Kind, opened};
+use super::session::Session;
+use crate::worker::websocket::Websocket;
+
+/// Engine.IO's packet "close": the client gives up the session and connects anew.
+const CLOSE: &str = "1";
+
+/// What the engine says to packets that it takes.
+const TAKEN: &str = "ok";
+
+#[derive(Clone, Debug)]
+pub(super) struct Door {
+    path: Arc<str>,
+    /// As much as a client may send at once.
+    most: usize,
+    registry: Arc<Registry>,
+}
+
+impl Door {
+    pub(super) fn new(path: &str, most: u64, registry: Arc<Registry>) -> Self {
+        Self { path: path.into(), most: usize::try_from(most).unwrap_or(usize::MAX), registry }
+    }
+
+    fn concerns(&self, uri: &Uri) -> bool {
+        let rest = uri.path().strip_prefix(&*self.path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    async fn open_polling(&self, mut request: Request, next: Next) -> Response {
+        let session = self.registry.open_polling();
+        request.extensions_mut().insert(Arc::clone(&session));
+        let response = next.run(request).await;
+        if !response.status().is_success() {
+            return response;
+        }
+        let (head, body) = response.into_parts();
+        // The engine's own answer, which is short and all there.
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        if let Some(id) = opened(&body) {
+            self.registry.name(&session, &id);
+        }
+        Response::from_parts(head, body.into())
+    }
+
+    async fn bring(&self, session: Known, request: Request, next: Next) -> Response {
+        match session {
+            Known::Unknown => next.run(request).await,
+            Known::Here(session) if !session.has_ended() => {
+                let response = next.run(request).await;
+                let ended = session.is_told() && !response.status().is_success();
+                if ended { TAKEN.into_response() } else { response }
+            }
+            Known::Here(_) | Known::Ended => {
+                // Read to the end, or the client would not get to read the answer.
+                let _: Bytes = to_bytes(request.into_body(), self.most).await.unwrap_or_default();
+                TAKEN.into_response()
+            }
+        }
+    }
+}
+
+pub(super) async fn pass(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    if !door.concerns(request.uri()) {
+        return next.run(request).await;
+    }
+    let websocket = request.extensions().get::<Arc<Websocket>>().cloned();
+    match (Kind::of(&request), websocket) {
+        (Kind::OpensPolling, _) => door.open_polling(request, next).await,
+        (Kind::OpensWebsocket, Some(websocket)) => {
+            websocket.requested();
+            let session = door.registry.open_websocket(websocket);
+            request.extensions_mut().insert(session);
+            next.run(request).await
+        }
+        (Kind::Upgrades(id), Some(websocket)) => {
+            if let Known::Here(session) = door.registry.find(id) {
+                websocket.requested();
+                session.upgrades_to(websocket);
+            }
+            next.run(request).await
+        }
+        (Kind::Brings(id), _) => {
+            let session = door.registry.find(id);
+            door.bring(session, request, next).await
+        }
+        (Kind::Fetches(id), _) => match door.registry.find(id) {
+            Known::Unknown => next.run(request).await,
+            Known::Here(session) if !session.has_ended() => fetch(&session, request, next).await,
+            Known::Here(_) | Known::Ended => CLOSE.into_response(),
+        },
+        _ => next.run(request).await,
+    }
+}
+
+/// What waits for the client goes to it before the session ends.
+async fn fetch(session: &Session, request: Request, next: Next) -> Response {
+    let uri = request.uri().clone();
+    let response = tokio::select! {
+        biased;
+        response = next.clone().run(request) => Some(response),
+        () = session.told() => None,
+    };
+    match response {
+        Some(response) if response.status().is_success() || !session.is_told() => response,
+        _ => {
+            session.ended();
+            forget(uri, next).await;
+            CLOSE.into_response()
+        }
+    }
+}
+
+/// Lets the engine end the session as if the client had asked for it, which runs the application's
+/// disconnect handlers.
+async fn forget(uri: Uri, next: Next) {
+    let mut request = Request::new(Body::from(CLOSE));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
+    // It may have done so already.
+    let _ = next.run(request).await;
+}

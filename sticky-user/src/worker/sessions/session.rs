@@ -1,0 +1,130 @@
+//! One session of Engine.IO, as far as its end is concerned.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::registry::Registry;
+use crate::worker::websocket::Websocket;
+
+/// How long a client that has opened a WebSocket may take to join. It does so at once, so this is
+/// for the way there and back.
+pub(super) const JOIN_LIMIT: Duration = Duration::from_secs(1);
+
+/// Travels with the request that opens the session, and so lives as long as the engine knows it.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) number: u64,
+    registry: Weak<Registry>,
+    opened: Instant,
+    /// It is to end.
+    told: CancellationToken,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Known of those that began with long-polling.
+    id: Option<String>,
+    /// What it came over, or was upgraded to.
+    websocket: Option<Arc<Websocket>>,
+    /// A WebSocket was opened, and the client has not joined.
+    joining: Option<TaskTrackerToken>,
+    /// Requests may still come, and find the session.
+    polling: Option<TaskTrackerToken>,
+}
+
+impl Session {
+    /// Its client polls.
+    pub(super) fn polling(number: u64, registry: &Arc<Registry>) -> Self {
+        let polling = Some(registry.polling.token());
+        Self::new(number, registry, State { id: None, websocket: None, joining: None, polling })
+    }
+
+    /// Its client has opened a WebSocket.
+    pub(super) fn over(websocket: Arc<Websocket>, number: u64, registry: &Arc<Registry>) -> Self {
+        let joining = Some(registry.joining.token());
+        let websocket = Some(websocket);
+        Self::new(number, registry, State { id: None, websocket, joining, polling: None })
+    }
+
+    fn new(number: u64, registry: &Arc<Registry>, state: State) -> Self {
+        Self {
+            number,
+            registry: Arc::downgrade(registry),
+            opened: Instant::now(),
+            told: CancellationToken::new(),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn has_id(&self, id: String) {
+        self.lock().id = Some(id);
+    }
+
+    pub(super) fn joined(&self) {
+        let mut state = self.lock();
+        state.joining = None;
+        if self.told.is_cancelled() {
+            state.close_websocket();
+        }
+    }
+
+    /// Its client goes over to a WebSocket.
+    pub(super) fn upgrades_to(&self, websocket: Arc<Websocket>) {
+        self.lock().websocket = Some(websocket);
+    }
+
+    /// Ends it: a WebSocket now, or when the client has joined, which would take a WebSocket that is
+    /// closed before for an error; otherwise with the next request, and all that come later.
+    pub(super) fn end(&self) {
+        self.told.cancel();
+        let mut state = self.lock();
+        if state.joining.is_none() || self.opened.elapsed() > JOIN_LIMIT {
+            state.close_websocket();
+        }
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.told.is_cancelled()
+    }
+
+    /// Waits until it is to end.
+    pub(super) async fn told(&self) {
+        self.told.cancelled().await;
+    }
+
+    /// A request was answered with its end.
+    pub(super) fn ended(&self) {
+        self.lock().polling = None;
+    }
+
+    /// Whether the client was told that it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.is_told() && self.lock().polling.is_none()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn close_websocket(&mut self) {
+        if let Some(websocket) = &self.websocket {
+            websocket.close();
+            self.polling = None;
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(registry) = self.registry.upgrade() {
+            let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            registry.gone(self.number, state.id.take(), self.told.is_cancelled());
+        }
+    }
+}
