@@ -46,23 +46,14 @@ impl AsyncRead for Connection {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.reading.closes(&this.websocket, buf) {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
+        this.reading.has_read(&this.websocket, &buf.filled()[before..]);
+        // First comes what the client has said already.
+        if polled.is_pending() && this.reading.closes(&this.websocket, cx, buf) {
             return Poll::Ready(Ok(()));
         }
-        let before = buf.filled().len();
-        match Pin::new(&mut this.stream).poll_read(cx, buf) {
-            Poll::Pending if this.reading.is_told_to_close(&this.websocket, cx) => {
-                // The waker of the stream is set. It may be in the middle of a message.
-                if this.reading.closes(&this.websocket, buf) {
-                    return Poll::Ready(Ok(()));
-                }
-                Poll::Pending
-            }
-            polled => {
-                this.reading.has_read(&buf.filled()[before..]);
-                polled
-            }
-        }
+        polled
     }
 }
 

@@ -8,8 +8,9 @@ use tokio_util::task::TaskTracker;
 use crate::turn::Turn;
 
 /// How long a client that is connected may say nothing before its connection is closed: time for
-/// one more request, whose answer tells it to connect anew.
-const SILENCE: Duration = Duration::from_secs(1);
+/// one more request, whose answer tells it to connect anew. A Socket.IO client whose session has
+/// ended comes back after at most 1.5 s, perhaps over a connection that it has kept.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// The part of the time to drain that no wait for a client may exceed.
 const SMALL_PART: u32 = 4;

@@ -7,7 +7,7 @@
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, ReadBuf};
@@ -60,29 +60,32 @@ impl Default for Reading {
 
 impl Reading {
     /// Notes what has been read.
-    pub(super) fn has_read(&mut self, bytes: &[u8]) {
+    pub(super) fn has_read(&mut self, websocket: &Websocket, bytes: &[u8]) {
+        self.follow_frames(websocket);
         match self {
+            _ if bytes.is_empty() => {}
             Self::Http(behind) => *behind = behind_head(bytes),
             Self::Frames(frames, _) => frames.follow(bytes),
             Self::Closed => {}
         }
     }
 
-    /// Whether the session is to be closed; if not yet, `cx` is woken when it is.
-    pub(super) fn is_told_to_close(&mut self, websocket: &Websocket, cx: &mut Context<'_>) -> bool {
+    /// Puts the packet "close" into `buf`, if the session is to be closed and this is the place. If
+    /// it is not to be closed yet, `cx` is woken when it is.
+    pub(super) fn closes(
+        &mut self,
+        websocket: &Websocket,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> bool {
         self.follow_frames(websocket);
-        match self {
-            Self::Frames(_, told) => told.as_mut().poll(cx) == Poll::Ready(()),
-            _ => false,
-        }
-    }
-
-    /// Puts the packet "close" into `buf`, if the session is to be closed and this is the place.
-    pub(super) fn closes(&mut self, websocket: &Websocket, buf: &mut ReadBuf<'_>) -> bool {
-        self.follow_frames(websocket);
-        let told = websocket.closing.is_cancelled();
-        let place = matches!(self, Self::Frames(frames, _) if frames.between_messages());
-        let closes = told && place && buf.remaining() >= CLOSE.len();
+        let Self::Frames(frames, told) = self else {
+            return false;
+        };
+        // Told in the middle of a message, it is asked again when the rest has come.
+        let closes = (websocket.closing.is_cancelled() || told.as_mut().poll(cx).is_ready())
+            && frames.between_messages()
+            && buf.remaining() >= CLOSE.len();
         if closes {
             buf.put_slice(&CLOSE);
             *self = Self::Closed;
@@ -133,4 +136,55 @@ pub(super) fn hear_out(stream: socket2::Socket, open: TaskTrackerToken) {
         drop(open);
     };
     runtime.spawn(hearing);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET /socket.io/ HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
+    const HALF: &[u8] = &[0x81, 0x82, 0, 0, 0, 0, b'4'];
+
+    fn closes(reading: &mut Reading, websocket: &Websocket) -> bool {
+        let mut space = [0; 100];
+        let mut buf = ReadBuf::new(&mut space);
+        let closes = reading.closes(websocket, &mut Context::from_waker(Waker::noop()), &mut buf);
+        assert_eq!(buf.filled(), if closes { &CLOSE[..] } else { b"" });
+        closes
+    }
+
+    #[test]
+    fn closed_between_two_messages_and_once() {
+        let websocket = Websocket::default();
+        let mut reading = Reading::default();
+        reading.has_read(&websocket, b"GET / HTTP/1.1\r\n\r\n");
+        reading.has_read(&websocket, &[REQUEST, HALF].concat());
+        websocket.requested();
+        assert!(!closes(&mut reading, &websocket));
+        websocket.close();
+        assert!(!closes(&mut reading, &websocket), "in the middle of a message");
+        reading.has_read(&websocket, b"0");
+        assert!(closes(&mut reading, &websocket) && reading.has_closed());
+        assert!(!closes(&mut reading, &websocket));
+    }
+
+    #[test]
+    fn http_is_not_closed_like_this() {
+        let websocket = Websocket::default();
+        let mut reading = Reading::default();
+        reading.has_read(&websocket, REQUEST);
+        websocket.close();
+        assert!(!closes(&mut reading, &websocket));
+    }
+
+    #[test]
+    fn what_is_behind_the_head() {
+        assert_eq!(behind_head(REQUEST), Some(Vec::new()));
+        assert_eq!(behind_head(&[REQUEST, b"\x81"].concat()), Some(b"\x81".to_vec()));
+        assert_eq!(behind_head(b"r: x\r\n\r\n"), Some(Vec::new()), "the end of a long one");
+        assert_eq!(behind_head(b"GET / HTTP/1.1\r\n"), None);
+        assert_eq!(behind_head(b"POST / HTTP/1.1\r\n\r\nbody"), None);
+    }
 }
