@@ -21,9 +21,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Begins to tell, where there is a supervisor to hear it; ends when the bus does.
 pub(super) fn start(health: watch::Receiver<Health>) {
     match notify::supervisor() {
-        Ok(supervisor) => {
-            drop(supervisor.map(|supervisor| tokio::spawn(report(health, supervisor))))
+        Ok(Some(supervisor)) => {
+            tokio::spawn(report(health, supervisor));
         }
+        Ok(None) => {}
         Err(error) => debug!("cannot tell the supervisor how the bus is doing: {error}"),
     }
 }

@@ -10,6 +10,9 @@ const OPCODE: u8 = 0x0f;
 const CONTROL: u8 = 0x08;
 const MASKED: u8 = 0x80;
 const LENGTH: u8 = 0x7f;
+/// Lengths that say where the length is.
+const TWO_BYTES: u8 = 0x7e;
+const EIGHT_BYTES: u8 = 0x7f;
 const LONGEST_HEADER: usize = 14;
 
 /// Follows the frames (RFC 6455, 5.2) without keeping them.
@@ -50,8 +53,8 @@ impl Frames {
 
     fn length_bytes(&self) -> usize {
         match self.header[1] & LENGTH {
-            126 => 2,
-            127 => 8,
+            TWO_BYTES => 2,
+            EIGHT_BYTES => 8,
             _ => 0,
         }
     }
@@ -87,11 +90,11 @@ mod tests {
         match payload.len() {
             short @ 0..126 => frame.push(MASKED | u8::try_from(short).unwrap()),
             middle @ 126..=0xffff => {
-                frame.push(MASKED | 126);
+                frame.push(MASKED | TWO_BYTES);
                 frame.extend(u16::try_from(middle).unwrap().to_be_bytes());
             }
             long => {
-                frame.push(MASKED | 127);
+                frame.push(MASKED | EIGHT_BYTES);
                 frame.extend((long as u64).to_be_bytes());
             }
         }

@@ -172,3 +172,59 @@ fn adopt(connection: Option<OwnedFd>) -> io::Result<Option<Accepted>> {
     let peer = connection.peer_addr()?;
     Ok(Some((TcpStream::from_std(connection)?, peer)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    /// A connection, and the client's address of it.
+    fn connection() -> (OwnedFd, StdStream) {
+        let listener = StdListener::bind("127.0.0.1:0").unwrap();
+        let client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        (accepted.into(), client)
+    }
+
+    #[tokio::test]
+    async fn adopted_connections_come_beside_the_slots_own() {
+        let listener = StdListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (near, far) = fd_passing::pair(10).unwrap();
+        let way = Way::Listener(listener.into());
+        let mut source = Source::new(Passed { way, adopted: Some(far) }).unwrap();
+
+        let (adopted, client) = connection();
+        fd_passing::send(&near, adopted.as_fd()).unwrap();
+        let (_, peer) = source.next().await.unwrap().unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
+
+        let (adopted, client) = connection();
+        fd_passing::send(&near, adopted.as_fd()).unwrap();
+        let own = StdStream::connect(address).unwrap();
+        let mut waiting = [(); 2].map(|()| source.next_waiting().unwrap().unwrap().1);
+        let mut expected = [own, client].map(|client| client.local_addr().unwrap());
+        waiting.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(waiting, expected);
+        assert_eq!(source.next_waiting().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+
+        drop(near);
+        assert!(source.next_waiting().unwrap().is_none());
+        let own = StdStream::connect(address).unwrap();
+        let (_, peer) = source.next().await.unwrap().unwrap();
+        assert_eq!(peer, own.local_addr().unwrap(), "the end of the adopted is not the end");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_slots_own_is_the_end() {
+        let (near, far) = fd_passing::pair(10).unwrap();
+        let (_stays_open, adopted) = fd_passing::pair(10).unwrap();
+        let passed = Passed { way: Way::Connections(far), adopted: Some(adopted) };
+        let mut source = Source::new(passed).unwrap();
+        drop(near);
+        assert!(source.next().await.unwrap().is_none());
+    }
+}
