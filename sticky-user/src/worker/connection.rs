@@ -89,6 +89,7 @@ impl AsyncWrite for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.websocket.upgraded();
         // A connection that is closed while something is left to read is reset, and what was
         // written last may be lost to the client.
         if self.reading.has_closed()

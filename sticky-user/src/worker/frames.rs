@@ -25,12 +25,19 @@ pub(super) struct Frames {
     payload: u64,
     /// A message has begun and is to go on in another frame.
     fragmented: bool,
+    /// So many messages have come.
+    messages: u64,
 }
 
 impl Frames {
     /// Whether a new message may begin here.
     pub(super) fn between_messages(&self) -> bool {
         self.have == 0 && self.payload == 0 && !self.fragmented
+    }
+
+    /// How many messages have come. The end of the last one may be missing.
+    pub(super) fn messages(&self) -> u64 {
+        self.messages
     }
 
     pub(super) fn follow(&mut self, mut bytes: &[u8]) {
@@ -73,6 +80,7 @@ impl Frames {
         };
         if self.header[0] & OPCODE < CONTROL {
             self.fragmented = self.header[0] & FIN == 0;
+            self.messages += u64::from(!self.fragmented);
         }
         self.have = 0;
     }
@@ -122,6 +130,7 @@ mod tests {
             frames.follow(&part);
             assert_eq!(frames.between_messages(), ends);
         }
+        assert_eq!(frames.messages(), 1);
     }
 
     proptest! {
@@ -138,11 +147,13 @@ mod tests {
             }
             let mut frames = Frames::default();
             let mut at = 0;
+            let messages = ends.len() as u64;
             for part in bytes.chunks(step) {
                 frames.follow(part);
                 at += part.len();
                 prop_assert_eq!(frames.between_messages(), ends.contains(&at));
             }
+            prop_assert_eq!(frames.messages(), messages);
         }
     }
 }

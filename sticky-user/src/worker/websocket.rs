@@ -7,6 +7,7 @@
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 use std::time::Duration;
 
@@ -21,12 +22,17 @@ use super::frames::{CLOSE, Frames};
 /// How long a client may take to close its side.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// A client that upgrades a session to a WebSocket sends a probe, and that it goes over.
+const UPGRADE: u64 = 2;
+
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 /// What others know of a connection that is, or becomes, a WebSocket.
 #[derive(Debug, Default)]
 pub(super) struct Websocket {
     requested: AtomicBool,
+    /// An upgrade has begun. To the official client, one that fails half-way is the end of all.
+    upgrading: Mutex<Option<TaskTrackerToken>>,
     closing: CancellationToken,
 }
 
@@ -36,7 +42,22 @@ impl Websocket {
         self.requested.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the session when the message that is on its way, if any, has come.
+    /// A client asks for it to upgrade a session. The token is held until that is done.
+    pub(super) fn upgrades(&self, token: TaskTrackerToken) {
+        *self.upgrading() = Some(token);
+        self.requested();
+    }
+
+    /// The upgrade is done, or will never be.
+    pub(super) fn upgraded(&self) {
+        *self.upgrading() = None;
+    }
+
+    fn upgrading(&self) -> MutexGuard<'_, Option<TaskTrackerToken>> {
+        self.upgrading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the session when the message or the upgrade that is on its way, if any, is complete.
     pub(super) fn close(&self) {
         self.closing.cancel();
     }
@@ -65,7 +86,13 @@ impl Reading {
         match self {
             _ if bytes.is_empty() => {}
             Self::Http(behind) => *behind = behind_head(bytes),
-            Self::Frames(frames, _) => frames.follow(bytes),
+            Self::Frames(frames, _) => {
+                let before = frames.messages();
+                frames.follow(bytes);
+                if (before..frames.messages()).contains(&(UPGRADE - 1)) {
+                    websocket.upgraded();
+                }
+            }
             Self::Closed => {}
         }
     }
@@ -85,6 +112,7 @@ impl Reading {
         // Told in the middle of a message, it is asked again when the rest has come.
         let closes = (websocket.closing.is_cancelled() || told.as_mut().poll(cx).is_ready())
             && frames.between_messages()
+            && websocket.upgrading().is_none()
             && buf.remaining() >= CLOSE.len();
         if closes {
             buf.put_slice(&CLOSE);
@@ -168,6 +196,21 @@ mod tests {
         reading.has_read(&websocket, b"0");
         assert!(closes(&mut reading, &websocket) && reading.has_closed());
         assert!(!closes(&mut reading, &websocket));
+    }
+
+    #[test]
+    fn an_upgrade_is_not_cut_short() {
+        let websocket = Websocket::default();
+        let mut reading = Reading::default();
+        let upgrades = tokio_util::task::TaskTracker::new();
+        reading.has_read(&websocket, REQUEST);
+        websocket.upgrades(upgrades.token());
+        websocket.close();
+        reading.has_read(&websocket, &[HALF, b"0"].concat());
+        assert!(!closes(&mut reading, &websocket));
+        reading.has_read(&websocket, HALF);
+        reading.has_read(&websocket, b"0");
+        assert!(closes(&mut reading, &websocket) && upgrades.is_empty());
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub(super) async fn pass(State(door): State<Door>, mut request: Request, next: N
         }
         (Kind::Upgrades(id), Some(websocket)) => {
             if let Known::Here(session) = door.registry.find(id) {
-                websocket.requested();
+                websocket.upgrades(door.registry.joining.token());
                 session.upgrades_to(websocket);
             }
             next.run(request).await

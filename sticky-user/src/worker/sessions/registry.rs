@@ -14,7 +14,7 @@ use crate::worker::websocket::Websocket;
 pub(super) struct Registry {
     draining: Draining,
     turn: Turn,
-    /// Sessions over a WebSocket whose client has not joined.
+    /// Sessions over a WebSocket whose client has not joined, or goes over to it.
     pub(super) joining: TaskTracker,
     /// Sessions whose requests may still come.
     pub(super) polling: TaskTracker,

@@ -24,7 +24,7 @@ pub(super) struct Session {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     /// Known of those that began with long-polling.
     id: Option<String>,
@@ -32,22 +32,24 @@ struct State {
     websocket: Option<Arc<Websocket>>,
     /// A WebSocket was opened, and the client has not joined.
     joining: Option<TaskTrackerToken>,
-    /// Requests may still come, and find the session.
+    /// Its client polls, and is not on its way to a WebSocket.
     polling: Option<TaskTrackerToken>,
+    /// The client was told that it has ended.
+    ended: bool,
 }
 
 impl Session {
     /// Its client polls.
     pub(super) fn polling(number: u64, registry: &Arc<Registry>) -> Self {
         let polling = Some(registry.polling.token());
-        Self::new(number, registry, State { id: None, websocket: None, joining: None, polling })
+        Self::new(number, registry, State { polling, ..State::default() })
     }
 
     /// Its client has opened a WebSocket.
     pub(super) fn over(websocket: Arc<Websocket>, number: u64, registry: &Arc<Registry>) -> Self {
         let joining = Some(registry.joining.token());
         let websocket = Some(websocket);
-        Self::new(number, registry, State { id: None, websocket, joining, polling: None })
+        Self::new(number, registry, State { websocket, joining, ..State::default() })
     }
 
     fn new(number: u64, registry: &Arc<Registry>, state: State) -> Self {
@@ -74,14 +76,19 @@ impl Session {
 
     /// Its client goes over to a WebSocket.
     pub(super) fn upgrades_to(&self, websocket: Arc<Websocket>) {
-        self.lock().websocket = Some(websocket);
+        let mut state = self.lock();
+        state.websocket = Some(websocket);
+        state.polling = None;
+        if self.is_told() {
+            state.close_websocket();
+        }
     }
 
     /// Ends it: a WebSocket now, or when the client has joined, which would take a WebSocket that is
     /// closed before for an error; otherwise with the next request, and all that come later.
     pub(super) fn end(&self) {
         self.told.cancel();
-        let mut state = self.lock();
+        let state = self.lock();
         if state.joining.is_none() || self.opened.elapsed() > JOIN_LIMIT {
             state.close_websocket();
         }
@@ -98,12 +105,14 @@ impl Session {
 
     /// A request was answered with its end.
     pub(super) fn ended(&self) {
-        self.lock().polling = None;
+        let mut state = self.lock();
+        state.polling = None;
+        state.ended = true;
     }
 
-    /// Whether the client was told that it has ended.
+    /// Whether one was.
     pub(super) fn has_ended(&self) -> bool {
-        self.is_told() && self.lock().polling.is_none()
+        self.lock().ended
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -112,10 +121,9 @@ impl Session {
 }
 
 impl State {
-    fn close_websocket(&mut self) {
+    fn close_websocket(&self) {
         if let Some(websocket) = &self.websocket {
             websocket.close();
-            self.polling = None;
         }
     }
 }
