@@ -62,23 +62,26 @@ impl Publisher {
         self.node
     }
 
-    /// Waits until the workers of these slots hear this one, and have said what they want.
+    /// Waits until the workers of these slots hear this one, and until all that do have said what they
+    /// want.
     pub(super) async fn heard_by(&self, slots: HashSet<u32>) {
         loop {
             let settled = self.settled.notified();
             tokio::pin!(settled);
             // From here on none is missed.
             settled.as_mut().enable();
-            if slots.is_subset(&self.settled_slots()) {
+            if self.have_settled(&slots) {
                 return;
             }
             settled.await;
         }
     }
 
-    fn settled_slots(&self) -> HashSet<u32> {
+    fn have_settled(&self, slots: &HashSet<u32>) -> bool {
         let subscribers = self.lock();
-        subscribers.links.values().filter(|link| link.settled).map(|link| link.slot).collect()
+        let links = || subscribers.links.values();
+        let is_there = |slot| links().any(|link| link.slot == slot);
+        links().all(|link| link.settled) && slots.iter().copied().all(is_there)
     }
 
     /// The workers that want a channel's messages.
@@ -179,6 +182,8 @@ impl Publisher {
         let mut subscribers = self.lock();
         subscribers.links.remove(&id);
         self.report_peers(&subscribers);
+        // One that goes is waited for no longer.
+        self.settled.notify_waiters();
     }
 
     fn report_peers(&self, subscribers: &Subscribers) {
