@@ -10,9 +10,11 @@ mod workers;
 
 use std::error::Error;
 
-use report::Report;
+use report::{Row, table};
 use round::Round;
 use servers::{Redis, Sockets};
+use sticky_benches::report::Report;
+use sticky_benches::turns;
 use workers::Workers;
 
 /// Workers on each bus, the publisher among them.
@@ -23,20 +25,22 @@ const ROUNDS: usize = 7;
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let sockets = Sockets::open(WORKERS)?;
     let redis = Redis::start()?;
-    let mesh = Workers::start(WORKERS, |slot| sockets.place(slot))?;
-    let over_redis = Workers::start(WORKERS, |_| Ok(redis.place()))?;
-    let mut report = Report::default();
+    let mut buses = [
+        ("embedded bus", Workers::start(WORKERS, |slot| sockets.place(slot))?, Vec::new()),
+        ("Redis", Workers::start(WORKERS, |_| Ok(redis.place()))?, Vec::new()),
+    ];
     for round in 0..ROUNDS {
         eprintln!("round {} of {ROUNDS}", round + 1);
-        // Who goes first takes turns, so that neither always has the warmer machine.
-        let mut buses = [("embedded", &mesh), ("redis", &over_redis)];
-        if round % 2 == 1 {
-            buses.reverse();
-        }
-        for (name, workers) in buses {
-            report.add(name, Round::run(workers)?);
+        for at in turns::order(round, buses.len()) {
+            if let Some((_, workers, rounds)) = buses.get_mut(at) {
+                rounds.push(Round::run(workers)?);
+            }
         }
     }
+    let rows = buses.map(|(name, _, rounds)| Row::of(name, &rounds));
+    let mut report = Report::new("bus")?;
+    report.say(&table(&rows));
+    report.data("buses", &rows)?;
     report.write()?;
     Ok(())
 }

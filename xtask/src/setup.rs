@@ -6,6 +6,8 @@ mod chromium;
 mod client;
 mod llvm;
 mod nightly;
+mod npm;
+mod peers;
 mod redis;
 
 use std::path::PathBuf;
@@ -37,6 +39,8 @@ enum Part {
     Redis,
     /// Chromium: for the test in a real browser
     Chromium,
+    /// nginx, HAProxy and a hash from npm: for the benches, so not among everything
+    Peers,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -50,6 +54,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Part::Client => client::install()?,
             Part::Redis => redis::install(apt)?,
             Part::Chromium => chromium::install(apt)?,
+            Part::Peers => {
+                peers::proxies(apt);
+                peers::farmhash();
+            }
         }
     }
     Ok(())
@@ -82,6 +90,16 @@ pub(crate) fn client() -> Result<()> {
 
 pub(crate) fn redis() -> Result<()> {
     redis::install(&mut Apt::default())
+}
+
+/// nginx and HAProxy, where they can be had.
+pub(crate) fn proxies() {
+    peers::proxies(&mut Apt::default());
+}
+
+/// farmhash for Node.js, where it can be had.
+pub(crate) fn farmhash() {
+    peers::farmhash();
 }
 
 fn install_ebpf(apt: &mut Apt) -> Result<Ebpf> {

@@ -1,1 +1,0 @@
-//! Benches: `cargo xtask bench mapping` and `cargo xtask bench bus`.

@@ -1,0 +1,13 @@
+//! What the benches share: numbers, reports, servers, processes.
+//!
+//! The benches themselves are beside this folder, one folder each; `cargo xtask bench` runs them.
+
+pub mod algorithms;
+pub mod machine;
+pub mod numbers;
+pub mod picture;
+pub mod processes;
+pub mod report;
+pub mod servers;
+pub mod table;
+pub mod turns;

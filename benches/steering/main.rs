@@ -1,0 +1,133 @@
+//! A connection per request: this project's modes and their peers, side by side.
+//!
+//! `cargo xtask bench steering` runs it. All servers run all the time, and take turns in being under
+//! load: a load of as many threads as there are processors, each with a number of clients that
+//! connect, ask, read the answer, and close, again and again.
+
+mod client;
+mod load;
+mod outcome;
+mod show;
+
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use harness::Mode;
+use sticky_benches::report::Report;
+use sticky_benches::servers::{Kind, Server};
+use sticky_benches::turns;
+use sticky_ebpf::SlotCount;
+
+use load::{Load, Sources};
+use outcome::{Outcome, Round};
+
+const KINDS: [Kind; 9] = [
+    Kind::Plain,
+    Kind::PlainAgain,
+    Kind::Sticky(Mode::Ebpf),
+    Kind::Sticky(Mode::Cbpf),
+    Kind::Sticky(Mode::FdPassing),
+    Kind::Nginx,
+    Kind::HaProxy,
+    Kind::NodeUnderSticky(Mode::Ebpf),
+    Kind::NodeRecipe,
+];
+
+/// Connections per second, latency and CPU time of servers that take turns
+#[derive(Clone, Debug, Parser)]
+struct Options {
+    /// Rounds; results are medians over them
+    #[arg(long, default_value = "9")]
+    rounds: usize,
+    /// How long a server is under load in each round, in seconds
+    #[arg(long, default_value = "2")]
+    seconds: f64,
+    /// Workers of each server
+    #[arg(long, default_value = "4")]
+    workers: SlotCount,
+    /// Connections that are open at a time
+    #[arg(long, default_value = "32")]
+    connections: usize,
+    /// Addresses that clients connect from
+    #[arg(long, default_value = "4096")]
+    sources: usize,
+    /// Only servers whose name contains this; the limit is always there
+    #[arg(long)]
+    only: Vec<String>,
+    /// Added by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let mut report = Report::new("steering")?;
+    let mut contenders = Vec::new();
+    for kind in KINDS.into_iter().filter(|kind| options.wants(*kind)) {
+        eprintln!("starting {kind}");
+        match kind.start(options.workers.get()) {
+            Ok(server) => contenders.push(Contender::new(server, &options)),
+            Err(error) => report.say(&format!("{kind} was not measured: {error:#}")),
+        }
+    }
+    ensure!(!contenders.is_empty(), "no server could be started");
+    for round in 0..options.rounds {
+        for at in turns::order(round, contenders.len()) {
+            if let Some(contender) = contenders.get_mut(at) {
+                let result = contender.measure(&options)?;
+                eprintln!(
+                    "round {}/{}: {:14} {result}",
+                    round + 1,
+                    options.rounds,
+                    contender.server.kind.to_string()
+                );
+                contender.rounds.push(result);
+            }
+        }
+    }
+    let outcomes: Vec<Outcome> = contenders.iter().map(Contender::outcome).collect();
+    show::report(&mut report, &outcomes, &options)?;
+    report.write()
+}
+
+/// A server, its clients, and its rounds so far.
+struct Contender {
+    server: Server,
+    sources: Sources,
+    rounds: Vec<Round>,
+}
+
+impl Contender {
+    fn new(server: Server, options: &Options) -> Self {
+        let sources = Sources::new(options.sources, server.kind.rule(), options.workers);
+        Self { server, sources, rounds: Vec::new() }
+    }
+
+    fn measure(&self, options: &Options) -> Result<Round> {
+        let load = |seconds| Load {
+            address: self.server.address,
+            sources: &self.sources,
+            threads: available_parallelism().map_or(1, usize::from),
+            connections: options.connections,
+            time: Duration::from_secs_f64(seconds),
+        };
+        // Caches and queues of a server that had nothing to do.
+        load(options.seconds / 10.0).run()?;
+        Round::of(&self.server, &load(options.seconds))
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome::of(self.server.kind.to_string(), &self.rounds)
+    }
+}
+
+impl Options {
+    fn wants(&self, kind: Kind) -> bool {
+        let name = kind.to_string();
+        self.only.is_empty()
+            || kind == Kind::Plain
+            || self.only.iter().any(|part| name.contains(part))
+    }
+}
