@@ -3,11 +3,13 @@
 //! The benches themselves are beside this folder, one folder each; `cargo xtask bench` runs them.
 
 pub mod algorithms;
+pub mod http;
 pub mod machine;
 pub mod numbers;
 pub mod picture;
 pub mod processes;
 pub mod report;
+pub mod sample;
 pub mod servers;
 pub mod table;
 pub mod turns;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use procfs::process::{Process, all_processes};
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::time::{ClockId, clock_gettime};
 
 /// A process and those that it starts. Dropped, all are killed.
 #[derive(Debug)]
@@ -50,6 +51,13 @@ pub fn run_time(roots: &[u32]) -> Duration {
     // Whoever has ended meanwhile was not running for long.
     let times = tasks.filter_map(|task| task.schedstat().ok()).map(|stat| stat.sum_exec_runtime);
     Duration::from_nanos(times.sum())
+}
+
+/// The time that this process has run so far, without those that it started.
+pub fn own_run_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let part = |part: i64| u64::try_from(part).unwrap_or(0);
+    Duration::from_secs(part(time.tv_sec)) + Duration::from_nanos(part(time.tv_nsec))
 }
 
 /// Memory that a process has of its own or shares, in bytes.

@@ -10,7 +10,7 @@ pub fn order(round: usize, contenders: usize) -> Vec<usize> {
 
 /// Whether steps of that length lead round a circle by way of all places: no common divisor.
 fn meets_all(step: usize, places: usize) -> bool {
-    (2..=step).all(|divisor| step % divisor != 0 || places % divisor != 0)
+    (2..=step).all(|divisor| !step.is_multiple_of(divisor) || !places.is_multiple_of(divisor))
 }
 
 #[cfg(test)]

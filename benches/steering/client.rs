@@ -5,12 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
+use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
-
-const REQUEST: &[u8] = b"GET /whoami HTTP/1.1\r\nHost: bench\r\n\r\n";
-/// More than the answer of any server.
-const LARGEST: usize = 1024;
-const HEADERS: usize = 32;
+use sticky_benches::http::{LARGEST_ANSWER, REQUEST, slot, whole_body};
 
 /// A connection on its way.
 pub(crate) struct Client {
@@ -19,7 +16,7 @@ pub(crate) struct Client {
     pub(crate) source: usize,
     start: Instant,
     asked: bool,
-    answer: [u8; LARGEST],
+    answer: [u8; LARGEST_ANSWER],
     filled: usize,
 }
 
@@ -37,16 +34,14 @@ impl Client {
         socket.set_linger(Some(Duration::ZERO))?;
         socket.bind(&SocketAddr::from((from, 0)).into())?;
         match socket.connect(&to.into()) {
-            Err(error)
-                if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) =>
-            {
+            Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => {
                 return Err(error);
             }
             _ => {}
         }
         let stream = TcpStream::from_std(socket.into());
         let mut client =
-            Self { stream, source, start, asked: false, answer: [0; LARGEST], filled: 0 };
+            Self { stream, source, start, asked: false, answer: [0; LARGEST_ANSWER], filled: 0 };
         // On loopback the connection is there already, unless the queue is full.
         client.ask()?;
         Ok(client)
@@ -83,28 +78,4 @@ impl Client {
 
 fn is_early(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected)
-}
-
-/// The body, once all of it is there.
-fn whole_body(answer: &[u8]) -> io::Result<Option<&[u8]>> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
-    let mut response = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(head) = response.parse(answer).map_err(io::Error::other)? else {
-        return Ok(None);
-    };
-    if response.code != Some(200) {
-        return Err(io::Error::other(format!("status {:?}", response.code)));
-    }
-    let mut headers = response.headers.iter();
-    let length = headers.find(|header| header.name.eq_ignore_ascii_case("content-length"));
-    let length: usize = length
-        .and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok())
-        .ok_or_else(|| io::Error::other("an answer without a length"))?;
-    Ok(answer.get(head..head + length))
-}
-
-/// From `{"slot":3,...}`.
-fn slot(body: &[u8]) -> Option<u32> {
-    let text = std::str::from_utf8(body).ok()?.strip_prefix("{\"slot\":")?;
-    text.split(',').next()?.parse().ok()
 }
