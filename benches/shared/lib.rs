@@ -4,6 +4,7 @@
 
 pub mod algorithms;
 pub mod http;
+pub mod listen;
 pub mod machine;
 pub mod numbers;
 pub mod picture;

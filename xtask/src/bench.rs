@@ -56,7 +56,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             bench("steady", args)
         }
         Bench::Scale => {
-            build_ebpf::build(&setup::ebpf()?)?;
+            let tools = setup::ebpf()?;
+            build_ebpf::build(&tools)?;
+            build_ebpf::build_empty(&tools)?;
             bench("scale", args)
         }
         Bench::Bus => {

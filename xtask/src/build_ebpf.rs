@@ -12,6 +12,8 @@ use crate::{
 };
 
 const PACKAGE: &str = "sticky-ebpf";
+/// Does nothing: what `cargo xtask bench scale` compares with.
+const EMPTY: &str = "sticky-ebpf-empty";
 
 /// Build the kernel program into target/sticky/sticky-ebpf.o
 ///
@@ -27,15 +29,24 @@ pub(crate) fn run(_: &Options) -> Result<()> {
 
 /// Builds and gives the place of the object.
 pub(crate) fn build(tools: &Ebpf) -> Result<PathBuf> {
-    let built = compile(tools)?;
-    let object = workspace::products().join("sticky-ebpf.o");
+    build_binary(tools, PACKAGE)
+}
+
+/// The empty program, for the bench.
+pub(crate) fn build_empty(tools: &Ebpf) -> Result<PathBuf> {
+    build_binary(tools, EMPTY)
+}
+
+fn build_binary(tools: &Ebpf, name: &str) -> Result<PathBuf> {
+    let built = compile(tools, name)?;
+    let object = workspace::products().join(format!("{name}.o"));
     let changed = workspace::copy_if_changed(&built, &object)?;
     let state = if changed { "written to" } else { "unchanged in" };
-    say(PACKAGE, format!("{state} {}", object.display()));
+    say(name, format!("{state} {}", object.display()));
     Ok(object)
 }
 
-fn compile(tools: &Ebpf) -> Result<PathBuf> {
+fn compile(tools: &Ebpf, name: &str) -> Result<PathBuf> {
     // A program runs on the machine that loads it: same byte order.
     let target =
         if cfg!(target_endian = "big") { "bpfeb-unknown-none" } else { "bpfel-unknown-none" };
@@ -48,11 +59,11 @@ fn compile(tools: &Ebpf) -> Result<PathBuf> {
     let mut cargo = cargo::of_toolchain(&tools.toolchain);
     cargo
         .args(["build", "--quiet", "--release", "-Zbuild-std=core", "--target", target])
-        .args(["--package", PACKAGE, "--bin", PACKAGE, "--features", "program"])
+        .args(["--package", PACKAGE, "--bin", name, "--features", "program"])
         .arg("--target-dir")
         .arg(&target_dir)
         .env(format!("{setting}_RUSTFLAGS"), flags)
         .env(format!("{setting}_LINKER"), &tools.linker);
     exec::run(&mut cargo).context("the kernel program could not be built")?;
-    Ok(target_dir.join(target).join("release").join(PACKAGE))
+    Ok(target_dir.join(target).join("release").join(name))
 }

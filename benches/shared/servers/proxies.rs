@@ -12,6 +12,7 @@ use harness::addresses::free_port;
 use tempfile::TempDir;
 
 use super::{Kind, Server, workers};
+use crate::listen::listen;
 use crate::processes::Tree;
 
 pub(super) fn nginx(workers: u32) -> Result<Server> {
@@ -91,7 +92,7 @@ fn start(
 ) -> Result<Server> {
     let folder = TempDir::with_prefix("sticky-bench-")?;
     let (listeners, addresses): (Vec<_>, Vec<_>) =
-        (0..workers).map(|_| workers::listen(0)).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        (0..workers).map(|_| listen(0)).collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let port = free_port();
     let file = folder.path().join("configuration");
     fs::write(&file, configuration(port, &folder, &addresses))?;

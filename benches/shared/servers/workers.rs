@@ -1,32 +1,17 @@
 //! The reference application on given listeners, without a supervisor.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use command_fds::{CommandFdExt as _, FdMapping};
 use harness::binaries;
-use socket2::{Domain, Socket, Type};
+use socket2::Socket;
 
 use crate::processes::Tree;
 
-/// Connections that may wait, as in `sticky run`.
-const BACKLOG: i32 = 4096;
 /// Where the first passed descriptor is (`LISTEN_FDS`).
 const FIRST_DESCRIPTOR: i32 = 3;
-
-/// A listener on the loopback address; port 0 takes a free one.
-pub(super) fn listen(port: u16) -> Result<(Socket, SocketAddr)> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
-    socket.listen(BACKLOG)?;
-    let address = socket.local_addr()?.as_socket();
-    let address = address.context("the listener has no address of IPv4 or IPv6")?;
-    Ok((socket, address))
-}
 
 /// A worker per listener.
 pub(super) fn start(listeners: Vec<Socket>) -> Result<Vec<Tree>> {

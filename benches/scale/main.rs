@@ -1,0 +1,119 @@
+//! The cost of a connection, with the number of slots and with connections that are open; and of one
+//! run of the kernel program, beside a program that does nothing.
+//!
+//! `cargo xtask bench scale` runs it, in one process and without workers: connections are made,
+//! accepted and closed by one thread, so that the time is the kernel's, and the same for everybody
+//! besides the choice of the listener.
+
+mod connections;
+mod empty;
+mod port;
+mod program;
+mod show;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::Serialize;
+use sticky_benches::numbers::Figure;
+use sticky_benches::report::Report;
+use sticky_benches::turns;
+
+use connections::Connections;
+use port::{Choice, Port};
+use program::{Counter, Run};
+
+/// Kernel programs: connections per number of slots and of open connections
+#[derive(Debug, Parser)]
+struct Options {
+    /// Rounds; results are medians over them
+    #[arg(long, default_value = "15")]
+    rounds: usize,
+    /// Connections in a round
+    #[arg(long, default_value = "4000")]
+    connections: usize,
+    /// Numbers of slots
+    #[arg(long, value_delimiter = ',', default_value = "2,8,32,128,256")]
+    slots: Vec<u32>,
+    /// Numbers of connections that are open meanwhile on each port, with 4 slots; each takes 8 of
+    /// the files that a process may open (ulimit -n)
+    #[arg(long, value_delimiter = ',', default_value = "0,500,2000")]
+    open: Vec<usize>,
+    /// Added by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+const SLOTS: u32 = 4;
+
+/// One choice of the listener, measured with so many slots or open connections.
+#[derive(Debug, Serialize)]
+struct Cost {
+    choice: Choice,
+    number: usize,
+    /// To connect, accept and close.
+    microseconds: Figure,
+    run: Option<Run>,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    raise_limit_of_open_files()?;
+    let mut report = Report::new("scale")?;
+    let mut by_slots = Vec::new();
+    for &slots in &options.slots {
+        by_slots.extend(measure(slots, 0, slots as usize, &options)?);
+    }
+    let mut by_open = Vec::new();
+    for &open in &options.open {
+        by_open.extend(measure(SLOTS, open, open, &options)?);
+    }
+    show::report(&mut report, &by_slots, &by_open, &options)?;
+    report.write()
+}
+
+fn measure(slots: u32, open: usize, number: usize, options: &Options) -> Result<Vec<Cost>> {
+    eprintln!("{slots} slots, {open} open connections");
+    let ports = Choice::ALL.map(|choice| Port::open(choice, slots));
+    let ports: Vec<Port> = ports.into_iter().collect::<Result<_>>()?;
+    let all: Result<Vec<Connections>> =
+        ports.iter().map(|port| Connections::with_open(port, open)).collect();
+    let mut all = all?;
+    let mut rounds: Vec<Vec<f64>> = all.iter().map(|_| Vec::new()).collect();
+    for round in 0..options.rounds {
+        for at in turns::order(round, all.len()) {
+            if let (Some(connections), Some(rounds)) = (all.get_mut(at), rounds.get_mut(at)) {
+                rounds.push(connections.microseconds(options.connections)?);
+            }
+        }
+    }
+    // Counting costs time itself, so it has rounds of its own.
+    let counting = program::count_runs()?;
+    let mut counters: Vec<Option<Counter>> = ports
+        .iter()
+        .map(|port| port.program.map(Counter::new).transpose())
+        .collect::<Result<_>>()?;
+    for round in 0..options.rounds {
+        for at in turns::order(round, all.len()) {
+            if let (Some(connections), Some(Some(counter))) =
+                (all.get_mut(at), counters.get_mut(at))
+            {
+                connections.microseconds(options.connections)?;
+                counter.round()?;
+            }
+        }
+    }
+    drop(counting);
+    let costs = ports.iter().zip(rounds).zip(counters).map(|((port, rounds), counter)| {
+        let run = counter.map(Counter::run).transpose()?;
+        Ok(Cost { choice: port.choice, number, microseconds: Figure::of(rounds), run })
+    });
+    costs.collect()
+}
+
+/// Both ends of every connection are in this process: as many files as it may open.
+fn raise_limit_of_open_files() -> Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        .context("cannot raise the limit of open files")
+}
