@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use harness::addresses;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Socket, Type};
+use sticky_benches::processes;
 
 use crate::port::Port;
 
@@ -51,15 +52,16 @@ impl Connections {
         Ok(connections)
     }
 
-    /// What one connection takes, on average over `count`: connecting, accepting, closing.
+    /// The CPU time of one connection, on average over `count`: connecting, accepting, closing.
     #[expect(clippy::cast_precision_loss, reason = "thousands of connections")]
     pub(crate) fn microseconds(&mut self, count: usize) -> Result<f64> {
         let batches = count.div_ceil(BATCH);
-        let start = Instant::now();
+        let start = processes::own_run_time();
         for _ in 0..batches {
             drop(self.batch(BATCH)?);
         }
-        Ok(start.elapsed().as_secs_f64() * 1e6 / (batches * BATCH) as f64)
+        let time = processes::own_run_time().saturating_sub(start);
+        Ok(time.as_secs_f64() * 1e6 / (batches * BATCH) as f64)
     }
 
     fn batch(&mut self, count: usize) -> Result<(Vec<Socket>, Vec<TcpStream>)> {

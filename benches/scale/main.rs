@@ -2,7 +2,7 @@
 //! run of the kernel program, beside a program that does nothing.
 //!
 //! `cargo xtask bench scale` runs it, in one process and without workers: connections are made,
-//! accepted and closed by one thread, so that the time is the kernel's, and the same for everybody
+//! accepted and closed by one thread, so that its time is the kernel's, and the same for everybody
 //! besides the choice of the listener.
 
 mod connections;
@@ -51,7 +51,7 @@ const SLOTS: u32 = 4;
 struct Cost {
     choice: Choice,
     number: usize,
-    /// To connect, accept and close.
+    /// CPU time to connect, accept and close.
     microseconds: Figure,
     run: Option<Run>,
 }

@@ -18,15 +18,15 @@ pub(crate) fn report(
     let Options { rounds, connections, .. } = options;
     report.say(&format!(
         "Connections made, accepted and closed by one thread, {rounds} rounds of {connections} for \
-         each; µs per connection, medians (quartiles)."
+         each; CPU time per connection in µs, medians (quartiles)."
     ));
     report.say(&costs(by_slots, "slots"));
     report.say(&costs(by_open, &format!("open connections, {SLOTS} slots")));
     report.say(&runs(by_slots));
     report.data("by_slots", &by_slots)?;
     report.data("by_open", &by_open)?;
-    let slots = "Time of a connection by number of slots";
-    let open = "Time of a connection by number of open connections";
+    let slots = "CPU time of a connection by number of slots";
+    let open = "CPU time of a connection by number of open connections";
     report.picture(
         Picture::default()
             .with(panel(slots, by_slots))

@@ -61,8 +61,11 @@ impl Panel {
             1 => 26,
             bars => 12 + 8 * u32::try_from(bars).unwrap_or(0).min(16),
         };
-        let legend = if self.series.is_empty() { 0 } else { LEGEND };
-        HEAD_AND_FOOT + legend + row * u32::try_from(self.rows.len()).unwrap_or(0)
+        HEAD_AND_FOOT + self.legend() + row * u32::try_from(self.rows.len()).unwrap_or(0)
+    }
+
+    fn legend(&self) -> u32 {
+        if self.series.is_empty() { 0 } else { LEGEND }
     }
 
     fn end(&self) -> f64 {
@@ -109,7 +112,9 @@ type Drawn<'a> =
 #[expect(clippy::cast_precision_loss, reason = "a few rows")]
 fn draw<'a>(panel: &Panel, area: &Area<'a>) -> Drawn<'a> {
     let rows = panel.rows.len() as f64;
-    let mut chart = ChartBuilder::on(area)
+    let (area, below) = area.split_vertically(panel.height() - panel.legend());
+    legend(panel, &below)?;
+    let mut chart = ChartBuilder::on(&area)
         .caption(&panel.title, (FONT, 17))
         .margin(8)
         .margin_right(24)
@@ -148,13 +153,13 @@ fn draw<'a>(panel: &Panel, area: &Area<'a>) -> Drawn<'a> {
             }
         }
     }
-    legend(panel, area)
+    Ok(())
 }
 
-/// Which colour is which, along the lower edge.
+/// Which colour is which.
 fn legend<'a>(panel: &Panel, area: &Area<'a>) -> Drawn<'a> {
     let style = TextStyle::from((FONT, 12)).pos(Pos::new(HPos::Left, VPos::Center));
-    let y = i32::try_from(area.dim_in_pixel().1).unwrap_or(0) - 10;
+    let y = 10;
     let mut x = i32::try_from(NAMES).unwrap_or(0);
     for (name, colour) in panel.series.iter().zip(COLOURS.iter().cycle()) {
         area.draw(&Rectangle::new([(x, y - 6), (x + 12, y + 6)], colour.mix(0.85).filled()))?;

@@ -16,7 +16,7 @@ use crate::{build_ebpf, cargo, exec, setup};
 ///   cargo xtask bench steady     requests on open connections: what a proxy costs
 ///   cargo xtask bench scale      the kernel program, with slots and open connections
 ///   cargo xtask bench bus        broadcasts between workers, embedded bus beside Redis
-///   cargo xtask bench docs       puts what is in target/bench into docs/performance.md
+///   cargo xtask bench docs       puts what is in target/bench into the docs
 ///
 /// Each has options of its own: `cargo xtask bench steering --help`.
 #[derive(clap::Args)]

@@ -15,14 +15,28 @@ const BEGIN: &str = "<!-- bench: ";
 const BEGIN_END: &str = " -->\n";
 const END: &str = "<!-- end of bench -->";
 
+/// All pages that have such marks.
 pub(super) fn update() -> Result<()> {
     let results = workspace::root().join("target/bench");
-    let page = workspace::root().join("docs/performance.md");
-    let text =
-        fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
-    let new = filled(&text, |name| fs::read_to_string(results.join(format!("{name}.md"))).ok())?;
-    fs::write(&page, new).with_context(|| format!("cannot write {}", page.display()))?;
+    for entry in fs::read_dir(workspace::root().join("docs")).context("cannot read docs")? {
+        let page = entry?.path();
+        if page.extension() == Some("md".as_ref()) {
+            update_page(&page, &results)?;
+        }
+    }
     pictures(&results)
+}
+
+fn update_page(page: &Path, results: &Path) -> Result<()> {
+    let old =
+        fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
+    let new = filled(&old, |name| fs::read_to_string(results.join(format!("{name}.md"))).ok())
+        .with_context(|| format!("in {}", page.display()))?;
+    if new != old {
+        fs::write(page, new).with_context(|| format!("cannot write {}", page.display()))?;
+        say("docs", format!("{} is new", page.display()));
+    }
+    Ok(())
 }
 
 fn pictures(results: &Path) -> Result<()> {
