@@ -5,65 +5,65 @@ mod docs;
 use std::ffi::OsString;
 
 use anyhow::Result;
-use clap::ValueEnum;
+use clap::Subcommand;
 
 use crate::{build_ebpf, cargo, exec, setup};
 
 /// Measure, beside what else there is; results also go to target/bench
-///
-///   cargo xtask bench hash [N]   the classic hashing benchmark, for N workers
-///   cargo xtask bench steering   a connection per request: the modes and their peers
-///   cargo xtask bench steady     requests on open connections: what a proxy costs
-///   cargo xtask bench scale      the kernel program, with slots and open connections
-///   cargo xtask bench bus        broadcasts between workers, embedded bus beside Redis
-///   cargo xtask bench docs       puts what is in target/bench into the docs
-///
-/// Each has options of its own: `cargo xtask bench steering --help`.
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct Options {
-    /// What is measured
+    #[command(subcommand)]
     what: Bench,
-    /// Options of that bench
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// The classic hashing benchmark: hash [N], for N workers
+    Hash(Rest),
+    /// A connection per request: the modes and their peers
+    Steering(Rest),
+    /// Requests on open connections: what a proxy costs
+    Steady(Rest),
+    /// The kernel program, with slots and open connections
+    Scale(Rest),
+    /// Broadcasts between workers: embedded bus beside Redis
+    Bus(Rest),
+    /// Put what is in target/bench into the docs
+    Docs,
+}
+
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+struct Rest {
+    /// Options of that bench; --help tells them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Bench {
-    Hash,
-    Steering,
-    Steady,
-    Scale,
-    Bus,
-    Docs,
-}
-
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let args = &options.args;
-    match options.what {
-        Bench::Hash => {
+    match &options.what {
+        Bench::Hash(rest) => {
             setup::farmhash();
             bench("hash_time", &[])?;
-            bench("hash", args)
+            bench("hash", &rest.args)
         }
-        Bench::Steering => {
+        Bench::Steering(rest) => {
             servers()?;
-            bench("steering", args)
+            bench("steering", &rest.args)
         }
-        Bench::Steady => {
+        Bench::Steady(rest) => {
             servers()?;
-            bench("steady", args)
+            bench("steady", &rest.args)
         }
-        Bench::Scale => {
+        Bench::Scale(rest) => {
             let tools = setup::ebpf()?;
             build_ebpf::build(&tools)?;
             build_ebpf::build_empty(&tools)?;
-            bench("scale", args)
+            bench("scale", &rest.args)
         }
-        Bench::Bus => {
+        Bench::Bus(rest) => {
             setup::redis()?;
-            bench("bus", args)
+            bench("bus", &rest.args)
         }
         Bench::Docs => docs::update(),
     }
