@@ -18,7 +18,7 @@ pub(crate) struct Options {
 
 #[derive(Subcommand)]
 enum Bench {
-    /// The classic hashing benchmark: hash [N], for N workers
+    /// The classic hashing benchmark; the number of workers may follow
     Hash(Rest),
     /// A connection per request: the modes and their peers
     Steering(Rest),
