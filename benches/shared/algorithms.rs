@@ -101,7 +101,7 @@ fn simple_loop(text: &str) -> f64 {
     digits.parse().unwrap_or(0.0)
 }
 
-/// What [`simple_loop`] would be without rounding.
+/// What `simple_loop` would be without rounding.
 pub fn digits_exactly(text: &str) -> u128 {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     digits.parse().unwrap_or(0)
