@@ -125,9 +125,10 @@ impl Keeper {
         self.send(&Message::Note(note), None)
     }
 
-    /// Ends it.
-    pub fn leave(self) -> Result<(), KeeperError> {
-        self.send(&Message::Leave, None)
+    /// Ends it, and waits until it has ended.
+    pub async fn leave(self) -> Result<(), KeeperError> {
+        self.send(&Message::Leave, None)?;
+        self.ended().await.map_err(KeeperError::of("wait for the end of"))
     }
 
     /// Resolves when it has ended without being told to.

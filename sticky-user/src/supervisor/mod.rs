@@ -43,7 +43,7 @@ pub async fn run(settings: &Settings, announce: impl FnOnce(&status::Status)) ->
     let signals = Signals::install().map_err(Error::system("handle signals"))?;
     limits::raise_open_files();
     let rollback = Rollback::from_env()?;
-    match start::fleet(settings, signals, &rollback) {
+    match start::fleet(settings, signals, &rollback).await {
         Ok(fleet) => fleet.serve(announce).await,
         Err(failure) => {
             // Returns when there is nothing to go back to, or that fails as well.

@@ -132,6 +132,7 @@ impl Workshop<'_> {
     /// The file that a worker locks while it accepts. Opened for each, since a lock belongs to
     /// what was opened.
     fn turn(self, slot: u32) -> io::Result<File> {
-        File::options().create(true).append(true).open(self.run_dir.turn(slot))
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false).open(self.run_dir.turn(slot))
     }
 }

@@ -15,7 +15,7 @@ use crate::keeper::{Estate, Keeper};
 use crate::steering::{self, Choice, Mode, Refusal};
 
 /// Opens everything, or takes it over.
-pub(super) fn fleet<'a>(
+pub(super) async fn fleet<'a>(
     settings: &'a Settings,
     signals: Signals,
     rollback: &Rollback,
@@ -39,7 +39,7 @@ pub(super) fn fleet<'a>(
             );
         }
         // Its supervisor ended before any worker was started.
-        keeper.leave()?;
+        keeper.leave().await?;
     }
     open(settings, signals, locked, lock)
 }
@@ -51,12 +51,20 @@ fn open<'a>(
     lock: impl FnOnce(u16) -> Result<RunDir, Error>,
 ) -> Result<Fleet<'a>, Error> {
     let Choice { mode, refused } = steering::choose(settings.mode);
-    report(&refused);
-    let steering = steering::install(mode, &settings.plan)?;
+    for refusal in &refused {
+        info!("mode {} is not possible here: {}", refusal.mode, refusal.why());
+    }
+    let steering = match steering::install(mode, &settings.plan) {
+        Ok(steering) => steering,
+        Err(error) => {
+            locked.map(RunDir::remove);
+            return Err(error.into());
+        }
+    };
     let run_dir = locked.map_or_else(|| lock(steering.address().port()), Ok)?;
-    run_dir.clear()?;
     let user = settings.user.as_ref();
     let opened = || -> Result<_, Error> {
+        run_dir.clear()?;
         let notify = NotifySocket::bind(&run_dir.notify(), user)
             .map_err(Error::system("open the socket on which workers say that they are ready"))?;
         let control =
@@ -117,10 +125,4 @@ fn resume<'a>(
     let mut fleet = Fleet::new(settings, parts, &better);
     fleet.resume(manifest, &mut left, before, rollback.reason());
     Ok(fleet)
-}
-
-fn report(refused: &[Refusal]) {
-    for refusal in refused {
-        info!("mode {} is not possible here: {}", refusal.mode, refusal.why());
-    }
 }

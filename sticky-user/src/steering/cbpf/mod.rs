@@ -68,11 +68,20 @@ impl Cbpf {
 
     /// Attaches the program to the group that the listener of `slot` belongs to.
     fn attach(&self, slot: u32) -> Result<(), Error> {
-        let program = rule::assemble(&self.mapping, &self.places)?;
-        let step = "attach the classic BPF program to the port";
-        let listener = self.listeners.get(slot);
-        listener.map_or(Ok(()), |socket| attach(socket, &program)).map_err(Error::system(step))
+        put_in_force(&self.listeners, slot, &self.mapping, &self.places)
     }
+}
+
+fn put_in_force(
+    listeners: &Listeners,
+    slot: u32,
+    mapping: &Mapping,
+    places: &[u32],
+) -> Result<(), Error> {
+    let program = rule::assemble(mapping, places)?;
+    let step = "attach the classic BPF program to the port";
+    let listener = listeners.get(slot);
+    listener.map_or(Ok(()), |socket| attach(socket, &program)).map_err(Error::system(step))
 }
 
 fn attach(socket: BorrowedFd<'_>, program: &[Instruction]) -> Result<(), nix::Error> {
@@ -85,7 +94,9 @@ fn attach(socket: BorrowedFd<'_>, program: &[Instruction]) -> Result<(), nix::Er
 
 /// Attaches a program to a listener on the loopback address.
 pub fn probe() -> Result<(), Error> {
-    Cbpf::install(&Plan::for_probe()).map(drop)
+    let plan = Plan::for_probe();
+    let listeners = Listeners::open(plan.listen, 1, plan.backlog)?;
+    put_in_force(&listeners, 0, &plan.mapping, &[0])
 }
 
 impl Steering for Cbpf {

@@ -32,14 +32,7 @@ impl Ebpf {
     /// Loads the program, opens the listeners, and lets connections in once every slot has its
     /// place.
     pub fn install(plan: &Plan) -> Result<Self, Error> {
-        let (mut program, log) = Program::load(&plan.mapping, plan.log)?;
-        let listeners = Listeners::open(plan.listen, plan.mapping.slots().get(), plan.backlog)?;
-        for (slot, listener) in (0..).zip(listeners.iter()) {
-            program.set_listener(slot, listener)?;
-        }
-        if let Some(first) = listeners.get(0) {
-            program.attach(first)?;
-        }
+        let (listeners, program, log) = attached(plan)?;
         let adoption = Adoption::new(&plan.mapping, plan.backlog)?;
         listeners.open_door()?;
         Ok(Self { listeners, adoption, program, mapping: plan.mapping.clone(), _log: log })
@@ -63,9 +56,22 @@ impl Ebpf {
     }
 }
 
+/// The program in force on listeners whose door is still closed.
+fn attached(plan: &Plan) -> Result<(Listeners, Program, Option<Log>), Error> {
+    let (mut program, log) = Program::load(&plan.mapping, plan.log)?;
+    let listeners = Listeners::open(plan.listen, plan.mapping.slots().get(), plan.backlog)?;
+    for (slot, listener) in (0..).zip(listeners.iter()) {
+        program.set_listener(slot, listener)?;
+    }
+    if let Some(first) = listeners.get(0) {
+        program.attach(first)?;
+    }
+    Ok((listeners, program, log))
+}
+
 /// Loads the program and attaches it to a listener on the loopback address.
 pub fn probe() -> Result<(), Error> {
-    Ebpf::install(&Plan::for_probe()).map(drop)
+    attached(&Plan::for_probe()).map(drop)
 }
 
 impl Steering for Ebpf {

@@ -71,6 +71,7 @@ impl Fleet<'_> {
             Ok(true) => {
                 warn!(slot, "the worker had shut its listener down; it listens again");
                 self.changed = true;
+                self.watch.listener(slot, &*self.parts.steering, &self.happen);
             }
             Ok(false) => {}
             Err(error) => error!(slot, "cannot repair the slot's listener: {error}"),

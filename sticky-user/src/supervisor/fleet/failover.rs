@@ -26,7 +26,6 @@ impl Fleet<'_> {
         }
         warn!(slot, "the slot is without a worker for too long: others serve its clients");
         self.adopt(slot);
-        self.watch.queue(slot, &*self.parts.steering, &self.happen);
     }
 
     /// Passes what waits at a slot that others serve to them, where they can take it.
@@ -35,14 +34,18 @@ impl Fleet<'_> {
         let mut others = self.seats.iter().filter(|seat| !seat.slot.is_away());
         // Of a worker that is started meanwhile, or does not know how, nothing is to be lost.
         if !is_away || !others.all(super::Seat::adopts) {
-            return;
+            return self.watch.leave_queue(slot);
         }
         match self.parts.steering.adopt(slot) {
             Ok(0) => {}
             Ok(adopted) => {
                 info!(slot, "{adopted} connections that waited there are passed to other slots");
             }
-            Err(error) => error!(slot, "cannot pass on what waits there: {error}"),
+            Err(error) => {
+                error!(slot, "cannot pass on what waits there: {error}");
+                return self.watch.leave_queue(slot);
+            }
         }
+        self.watch.queue(slot, &*self.parts.steering, &self.happen);
     }
 }

@@ -141,7 +141,7 @@ impl<'a> Fleet<'a> {
             self.kill_all().await;
         }
         let Parts { keeper, run_dir, .. } = self.parts;
-        if let Err(error) = keeper.leave() {
+        if let Err(error) = keeper.leave().await {
             debug!("{error}: it has gone already");
         }
         run_dir.remove();

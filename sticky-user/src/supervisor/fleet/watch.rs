@@ -2,7 +2,6 @@
 //! a worker, and programs that join the port.
 
 use std::collections::{BTreeSet, HashMap};
-use std::future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use procfs::process::Process;
 use sd_notify::NotifyState;
 use tokio::io::Interest;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{debug, error, warn};
 
@@ -25,8 +24,8 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// The tasks that watch.
 pub(super) struct Watch {
-    _listeners: JoinSet<()>,
-    queues: HashMap<u32, JoinHandle<()>>,
+    listeners: HashMap<u32, Task>,
+    queues: HashMap<u32, Task>,
     interval: Interval,
     strangers: Option<Strangers>,
     known: BTreeSet<u64>,
@@ -34,27 +33,35 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn of(steering: &dyn Steering, happen: &UnboundedSender<Happened>) -> Self {
-        let mut tasks = JoinSet::new();
-        for (slot, listener) in (0..).zip(steering.listeners().iter().flat_map(|it| it.iter())) {
-            let happen = happen.clone();
-            // Of a listener, the kernel tells two things: that connections wait, which is not asked
-            // for here, and its end.
-            let ended = move || happen.send(Happened::Shut { slot }).is_ok();
-            match listener.try_clone_to_owned() {
-                Ok(listener) => drop(tasks.spawn(tell(listener, Interest::WRITABLE, ended))),
-                Err(error) => error!(slot, "cannot watch the slot's listener: {error}"),
-            }
-        }
         let pause = sd_notify::watchdog_enabled().map_or(LOOK, |watchdog| LOOK.min(watchdog / 2));
         let mut interval = interval(pause.max(Duration::from_millis(1)));
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let strangers = steering.listeners().map(Strangers::to);
-        Self {
-            _listeners: tasks,
+        let mut this = Self {
+            listeners: HashMap::new(),
             queues: HashMap::new(),
             interval,
-            strangers,
+            strangers: steering.listeners().map(Strangers::to),
             known: BTreeSet::new(),
+        };
+        for slot in (0..).take(steering.listeners().iter().flat_map(|it| it.iter()).count()) {
+            this.listener(slot, steering, happen);
+        }
+        this
+    }
+
+    /// Tells once when the listener of `slot` is shut down.
+    pub(super) fn listener(
+        &mut self,
+        slot: u32,
+        steering: &dyn Steering,
+        happen: &UnboundedSender<Happened>,
+    ) {
+        let listener = steering.listeners().and_then(|listeners| listeners.get(slot));
+        if let Some(listener) = listener.map(|listener| listener.try_clone_to_owned()) {
+            // Of a listener, the kernel tells two things: that connections wait, which is not asked
+            // for here, and its end.
+            let task = tell_once(listener, Interest::WRITABLE, Happened::Shut { slot }, happen);
+            self.listeners.insert(slot, task);
         }
     }
 
@@ -62,48 +69,50 @@ impl Watch {
         self.interval.tick().await;
     }
 
-    /// Tells whenever connections wait at `slot`, until [`Watch::leave_queue`].
+    /// Tells once when connections wait at `slot`.
     pub(super) fn queue(
         &mut self,
         slot: u32,
         steering: &dyn Steering,
         happen: &UnboundedSender<Happened>,
     ) {
-        let happen = happen.clone();
-        match steering.waiting(slot) {
-            Ok(socket) => {
-                let waiting = move || happen.send(Happened::Waiting { slot }).is_ok();
-                let task = tokio::spawn(tell(socket, Interest::READABLE, waiting));
-                if let Some(before) = self.queues.insert(slot, task) {
-                    before.abort();
-                }
-            }
-            Err(error) => error!(slot, "cannot watch the slot's queue: {error}"),
-        }
+        let waiting = Happened::Waiting { slot };
+        let task = tell_once(steering.waiting(slot), Interest::READABLE, waiting, happen);
+        self.queues.insert(slot, task);
     }
 
     pub(super) fn leave_queue(&mut self, slot: u32) {
-        if let Some(task) = self.queues.remove(&slot) {
-            task.abort();
-        }
+        self.queues.remove(&slot);
     }
 }
 
-/// Tells each time that `socket` becomes ready, while there is somebody to tell.
-async fn tell(socket: OwnedFd, interest: Interest, mut happened: impl FnMut() -> bool) {
-    let watched = async {
-        let socket = readiness::watch(socket, interest)?;
-        loop {
-            socket.ready(interest).await?.clear_ready();
-            if !happened() {
-                return Ok::<_, io::Error>(());
-            }
-        }
-    };
-    if let Err(error) = watched.await {
-        error!("cannot watch a socket: {error}");
-        future::pending::<()>().await;
+/// Ends when it is dropped.
+#[derive(Debug)]
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
     }
+}
+
+/// Once: the runtime keeps in mind that a socket was shut down, also when it listens again.
+fn tell_once(
+    socket: io::Result<OwnedFd>,
+    interest: Interest,
+    what: Happened,
+    happen: &UnboundedSender<Happened>,
+) -> Task {
+    let happen = happen.clone();
+    Task(tokio::spawn(async move {
+        let watched =
+            async { readiness::watch(socket?, interest)?.ready(interest).await.map(drop) };
+        match watched.await {
+            // Nobody to tell: the supervisor itself is ending.
+            Ok(()) => drop(happen.send(what)),
+            Err(error) => error!("cannot watch a socket of a slot: {error}"),
+        }
+    }))
 }
 
 impl Fleet<'_> {
