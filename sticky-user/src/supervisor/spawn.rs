@@ -18,7 +18,8 @@ use crate::steering::Steering;
 const FIRST_DESCRIPTOR: i32 = 3;
 
 /// Variables that concern the supervisor, or one further up, and not its workers.
-const NOT_INHERITED: [&str; 8] = [
+const NOT_INHERITED: [&str; 9] = [
+    "FDSTORE",
     "LISTEN_PID",
     "LISTEN_PIDFDID",
     "STICKY_BUS",

@@ -4,7 +4,9 @@ use tracing::{info, warn};
 
 use super::bus_sockets::BusSockets;
 use super::control::Control;
+use super::fd_store::FdStore;
 use super::fleet::{Before, Fleet, Parts};
+use super::legacy::Legacy;
 use super::manifest::Manifest;
 use super::notify::NotifySocket;
 use super::run_dir::RunDir;
@@ -21,27 +23,32 @@ pub(super) async fn fleet<'a>(
     rollback: &Rollback,
 ) -> Result<Fleet<'a>, Error> {
     let lock = |port| RunDir::lock(settings.control.as_deref(), port, settings.user.as_ref());
+    let stored = FdStore::take().map_err(Error::system("take what the service manager stored"))?;
     // Its lock first, where it is known: of two supervisors that start together, one gets it.
-    let port = settings.plan.listen.port();
-    let known = port != 0 || settings.control.is_some();
-    let locked = if known { Some(lock(port)?) } else { None };
-    if let Some(run_dir) = &locked
-        && let Some((keeper, estate)) = Keeper::find(&run_dir.keeper())?
-    {
-        if !estate.note.is_empty() {
-            return resume(
-                settings,
-                signals,
-                locked.map_or_else(|| lock(port), Ok)?,
-                keeper,
-                estate,
-                rollback,
-            );
-        }
-        // Its supervisor ended before any worker was started.
-        keeper.leave().await?;
+    let port = match (settings.plan.listen.port(), &stored) {
+        (0, Some(estate)) => Manifest::read(&estate.note)?.listen.port(),
+        (port, _) => port,
+    };
+    if port == 0 && settings.control.is_none() {
+        return open(settings, signals, None, lock);
     }
-    open(settings, signals, locked, lock)
+    let run_dir = lock(port)?;
+    match (Keeper::find(&run_dir.keeper())?, stored) {
+        (Some((keeper, estate)), _) if !estate.note.is_empty() => {
+            resume(settings, signals, run_dir, keeper, estate, rollback)
+        }
+        (None, Some(estate)) => {
+            let keeper = Keeper::start(&run_dir.keeper(), spawn::keeper())?;
+            resume(settings, signals, run_dir, keeper, estate, rollback)
+        }
+        (keeper, _) => {
+            if let Some((keeper, _)) = keeper {
+                // Its supervisor ended before any worker was started.
+                keeper.leave().await?;
+            }
+            open(settings, signals, Some(run_dir), lock)
+        }
+    }
 }
 
 fn open<'a>(
@@ -74,11 +81,13 @@ fn open<'a>(
         let bus = settings.embedded_bus.then(bus).transpose();
         let bus = bus.map_err(Error::system("open the bus sockets of the slots"))?;
         let keeper = Keeper::start(&run_dir.keeper(), spawn::keeper())?;
-        Ok((notify, control, bus, keeper))
+        let store =
+            FdStore::open().map_err(Error::system("open a note for the next supervisor"))?;
+        Ok((notify, control, bus, Legacy::new(keeper, store)))
     };
     match opened() {
-        Ok((notify, control, bus, keeper)) => {
-            let parts = Parts { steering, bus, notify, control, signals, keeper, run_dir };
+        Ok((notify, control, bus, legacy)) => {
+            let parts = Parts { steering, bus, notify, control, signals, legacy, run_dir };
             Ok(Fleet::new(settings, parts, &refused))
         }
         Err(error) => {
@@ -111,12 +120,14 @@ fn resume<'a>(
     if settings.embedded_bus && bus.is_none() {
         warn!("the earlier supervisor left no bus sockets: broadcasts do not cross workers");
     }
+    let store = FdStore::open().map_err(Error::system("open a note for the next supervisor"))?;
+    let legacy = Legacy::new(keeper, store);
     let before = if rollback.is_upgrade() { Before::Upgraded } else { Before::Killed };
     match before {
         Before::Upgraded => info!("goes on in the place of the program before, mode {mode}"),
         Before::Killed => warn!("takes over from a supervisor that was killed, mode {mode}"),
     }
-    let parts = Parts { steering, bus, notify, control, signals, keeper, run_dir };
+    let parts = Parts { steering, bus, notify, control, signals, legacy, run_dir };
     let better: Vec<Refusal> = Mode::ALL
         .into_iter()
         .take_while(|&better| better != mode)

@@ -50,6 +50,17 @@ pub fn take_only() -> io::Result<Option<OwnedFd>> {
     })
 }
 
+/// Takes all descriptors of `LISTEN_FDS` whose names begin so.
+pub fn take_all(prefix: &str) -> io::Result<Vec<(String, OwnedFd)>> {
+    let taken = with_passed(|passed| {
+        let all = std::mem::take(&mut passed.listed);
+        let (taken, left) = all.into_iter().partition(|(name, _)| name.starts_with(prefix));
+        passed.listed = left;
+        Some(taken)
+    })?;
+    Ok(taken.unwrap_or_default())
+}
+
 fn with_passed<T>(take: impl FnOnce(&mut Passed) -> Option<T>) -> io::Result<Option<T>> {
     let mut passed: MutexGuard<'_, Option<Passed>> =
         PASSED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -27,6 +27,7 @@ use self::succession::Becoming;
 use self::watch::Watch;
 use super::bus_sockets::BusSockets;
 use super::control::Control;
+use super::legacy::Legacy;
 use super::notify::NotifySocket;
 use super::process::Ended;
 use super::run_dir::RunDir;
@@ -34,7 +35,6 @@ use super::signals::Signals;
 use super::slot::{Event, Limits, WorkerId};
 use super::status::{Refused, Status};
 use super::{Error, Settings};
-use crate::keeper::Keeper;
 use crate::steering::{Closing, Refusal, Steering};
 
 /// What the supervisor is about.
@@ -73,7 +73,7 @@ pub(super) struct Parts {
     pub(super) notify: NotifySocket,
     pub(super) control: Control,
     pub(super) signals: Signals,
-    pub(super) keeper: Keeper,
+    pub(super) legacy: Legacy,
     pub(super) run_dir: RunDir,
 }
 
@@ -140,10 +140,8 @@ impl<'a> Fleet<'a> {
         if result.is_err() {
             self.kill_all().await;
         }
-        let Parts { keeper, run_dir, .. } = self.parts;
-        if let Err(error) = keeper.leave().await {
-            debug!("{error}: it has gone already");
-        }
+        let Parts { legacy, run_dir, .. } = self.parts;
+        legacy.dissolve().await;
         run_dir.remove();
         result
     }
@@ -169,7 +167,7 @@ impl<'a> Fleet<'a> {
                 self.note();
             }
             let deadline = self.deadline();
-            let Parts { notify, signals, control, keeper, .. } = &mut self.parts;
+            let Parts { notify, signals, control, legacy, .. } = &mut self.parts;
             tokio::select! {
                 Some(happened) = self.happened.recv() => self.on(happened)?,
                 notification = notify.next() => self.notified(&notification)?,
@@ -177,7 +175,7 @@ impl<'a> Fleet<'a> {
                 request = control.next() => self.answer(request)?,
                 closed = done(&mut self.closing) => self.closed(closed)?,
                 () = at(deadline) => self.deadline_came()?,
-                ended = keeper.ended() => self.keeper_ended(ended)?,
+                ended = legacy.keeper_ended() => self.keeper_ended(ended)?,
                 () = self.watch.tick() => self.look_around(),
             }
         }

@@ -12,12 +12,11 @@ use super::super::manifest::{Manifest, SlotNote, WorkerNote};
 use super::super::process::Process;
 use super::super::signals::Signals;
 use super::super::slot::{Resumed, Slot, WorkerId};
-use super::super::spawn;
 use super::super::upgrade::{self, UpgradeError};
 use super::seat::Worker;
 use super::{Error, Fleet, Happened, Phase, Seat, limits};
 use crate::causes;
-use crate::keeper::{Keeper, KeeperError, PROCESS};
+use crate::keeper::{KeeperError, PROCESS};
 use crate::steering::Kept;
 
 /// What happened to the supervisor before this one.
@@ -65,7 +64,7 @@ impl Fleet<'_> {
         };
         let kept = gather().map_err(Error::system("gather what the next supervisor needs"))?;
         for (name, descriptor) in kept {
-            self.parts.keeper.keep(&name, descriptor.as_fd())?;
+            self.parts.legacy.keep(&name, descriptor.as_fd())?;
         }
         self.try_note().map_err(Error::from)
     }
@@ -75,7 +74,7 @@ impl Fleet<'_> {
         let worker = self.seats.get(slot as usize).and_then(|seat| seat.worker(Some(id)));
         let kept = worker.map(|worker| {
             let descriptor = worker.process.pidfd().as_fd();
-            self.parts.keeper.keep(&name(worker.process.pid), descriptor)
+            self.parts.legacy.keep(&name(worker.process.pid), descriptor)
         });
         if let Some(Err(error)) = kept {
             // Whether it has ended is heard by its process, and mended there.
@@ -87,7 +86,7 @@ impl Fleet<'_> {
     /// A worker has gone.
     pub(super) fn forget(&mut self, pid: u32) {
         self.changed = true;
-        if let Err(error) = self.parts.keeper.forget(&name(pid)) {
+        if let Err(error) = self.parts.legacy.forget(&name(pid)) {
             warn!("{}", causes::on_one_line(&error));
         }
     }
@@ -101,7 +100,7 @@ impl Fleet<'_> {
 
     fn try_note(&mut self) -> Result<(), KeeperError> {
         let note = serde_json::to_string(&self.manifest()).unwrap_or_default();
-        self.parts.keeper.note(note)
+        self.parts.legacy.note(note)
     }
 
     fn manifest(&self) -> Manifest {
@@ -131,7 +130,7 @@ impl Fleet<'_> {
             Ok(()) => warn!("the keeper has ended; starting another one"),
             Err(error) => warn!("cannot watch the keeper ({error}); starting another one"),
         }
-        self.parts.keeper = Keeper::start(&self.parts.run_dir.keeper(), spawn::keeper())?;
+        self.parts.legacy.renew(&self.parts.run_dir)?;
         self.entrust()
     }
 
