@@ -1,16 +1,15 @@
-//! What the program counts, in stages that add up:
+//! What the program counts: each run once, by what came of it.
 //!
 //! ```text
 //! runs = other_protocol + unreadable + no_bucket + sum over slots (selected + empty + refused)
 //! ```
+//!
+//! The sum itself is not counted: that would be one look-up more in every run.
 
-/// One per program, counted before a slot is known.
+/// One per program: what was dropped before a slot was known.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RunCounters {
-    /// Runs of the program: one per connection attempt, and one for each stray segment of a
-    /// connection that the kernel no longer knows.
-    pub runs: u64,
+pub struct DropCounters {
     /// Dropped: neither IPv4 nor IPv6.
     pub other_protocol: u64,
     /// Dropped: the source address could not be read from the packet.
@@ -32,9 +31,9 @@ pub struct SlotCounters {
 }
 
 /// As user space reads it from the map: the fields in their order.
-impl From<[u64; 4]> for RunCounters {
-    fn from([runs, other_protocol, unreadable, no_bucket]: [u64; 4]) -> Self {
-        Self { runs, other_protocol, unreadable, no_bucket }
+impl From<[u64; 3]> for DropCounters {
+    fn from([other_protocol, unreadable, no_bucket]: [u64; 3]) -> Self {
+        Self { other_protocol, unreadable, no_bucket }
     }
 }
 

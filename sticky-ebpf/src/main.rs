@@ -23,16 +23,16 @@ use aya_ebpf::{
 use aya_log_ebpf::info;
 use sticky_ebpf::{
     Ipv6Prefix, Key, MAX_BUCKETS, MAX_SLOTS,
-    counters::{RunCounters, SlotCounters},
+    counters::{DropCounters, SlotCounters},
 };
 
 // The sizes are upper bounds: the supervisor makes the maps as large as the server needs.
 #[map]
-static BUCKETS: Array<u32> = Array::with_max_entries(MAX_BUCKETS as u32, 0);
+static BUCKETS: Array<[u8; MAX_BUCKETS]> = Array::with_max_entries(1, 0);
 #[map]
 static LISTENERS: ReusePortSockArray = ReusePortSockArray::with_max_entries(MAX_SLOTS, 0);
 #[map]
-static RUNS: PerCpuArray<RunCounters> = PerCpuArray::with_max_entries(1, 0);
+static DROPS: PerCpuArray<DropCounters> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static SLOTS: PerCpuArray<SlotCounters> = PerCpuArray::with_max_entries(MAX_SLOTS, 0);
 
@@ -50,43 +50,48 @@ const ENOENT: i64 = 2;
 /// Picks the listener for the packet that the kernel is looking a socket up for.
 #[sk_reuseport]
 pub(crate) fn sticky_steer(ctx: SkReuseportContext) -> u32 {
-    let Some(runs) = RUNS.get_ptr_mut(0) else {
-        return SK_DROP;
-    };
-    // SAFETY: a per-CPU entry, and nothing else runs on this CPU until the program returns.
-    let runs = unsafe { &mut *runs };
-    runs.runs += 1;
-
     let key = match ctx.eth_protocol() {
         ETH_P_IP => load(&ctx, IPV4_SOURCE).map(Key::from_ipv4),
         ETH_P_IPV6 => load(&ctx, IPV6_SOURCE).map(ipv6_key),
         protocol => {
-            runs.other_protocol += 1;
             info!(&ctx, "dropped: protocol {:x}", protocol);
-            return SK_DROP;
+            return dropped(|counters| counters.other_protocol += 1);
         }
     };
     let Some(key) = key else {
-        runs.unreadable += 1;
         info!(&ctx, "dropped: source address not readable");
-        return SK_DROP;
+        return dropped(|counters| counters.unreadable += 1);
     };
-    let Some(&slot) = key.bucket(BUCKET_COUNT.load()).and_then(|bucket| BUCKETS.get(bucket)) else {
-        runs.no_bucket += 1;
+    let Some(slot) = key.bucket(BUCKET_COUNT.load()).and_then(slot_of) else {
         info!(&ctx, "dropped: key {} has no bucket", key.number());
-        return SK_DROP;
+        return dropped(|counters| counters.no_bucket += 1);
     };
-    select(&ctx, key, slot, runs)
+    select(&ctx, key, slot)
 }
 
 #[inline(always)]
-fn select(ctx: &SkReuseportContext, key: Key, slot: u32, runs: &mut RunCounters) -> u32 {
+fn slot_of(bucket: u32) -> Option<u32> {
+    let table = BUCKETS.get(0)?;
+    // The verifier sees this bound, and the compiler that it makes another one needless.
+    table.get(bucket as usize & (MAX_BUCKETS - 1)).map(|&slot| u32::from(slot))
+}
+
+#[inline(always)]
+fn dropped(count: impl FnOnce(&mut DropCounters)) -> u32 {
+    if let Some(counters) = DROPS.get_ptr_mut(0) {
+        // SAFETY: a per-CPU entry, and nothing else runs on this CPU until the program returns.
+        count(unsafe { &mut *counters });
+    }
+    SK_DROP
+}
+
+#[inline(always)]
+fn select(ctx: &SkReuseportContext, key: Key, slot: u32) -> u32 {
     let Some(counters) = SLOTS.get_ptr_mut(slot) else {
         // The table names a slot that the server does not have.
-        runs.no_bucket += 1;
-        return SK_DROP;
+        return dropped(|counters| counters.no_bucket += 1);
     };
-    // SAFETY: as for `RUNS`.
+    // SAFETY: as for `DROPS`.
     let counters = unsafe { &mut *counters };
     match LISTENERS.select_reuseport(ctx, slot) {
         Ok(()) => {

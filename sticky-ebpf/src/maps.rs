@@ -3,14 +3,15 @@
 /// The program's name in the object.
 pub const PROGRAM: &str = "sticky_steer";
 
-/// Array, bucket -> slot (u32).
+/// Array with one entry, the table bucket -> slot: `[u8; MAX_BUCKETS]`. An entry for each bucket would
+/// be one of 8 bytes, and the table too large for the nearest cache.
 pub const BUCKETS: &str = "BUCKETS";
 
 /// Socket array, slot -> listener.
 pub const LISTENERS: &str = "LISTENERS";
 
-/// Per-CPU array with one entry: [`crate::counters::RunCounters`].
-pub const RUNS: &str = "RUNS";
+/// Per-CPU array with one entry: [`crate::counters::DropCounters`].
+pub const DROPS: &str = "DROPS";
 
 /// Per-CPU array, slot -> [`crate::counters::SlotCounters`].
 pub const SLOTS: &str = "SLOTS";

@@ -1,7 +1,7 @@
 //! What a mode counts.
 
 use serde::{Deserialize, Serialize};
-use sticky_ebpf::counters::{RunCounters, SlotCounters};
+use sticky_ebpf::counters::{DropCounters, SlotCounters};
 
 /// Decisions so far, in stages that add up:
 /// `runs = other_protocol + unreadable + no_bucket + sum over slots (selected + empty + refused)`.
@@ -37,14 +37,13 @@ impl Counters {
         self.other_protocol + self.unreadable + self.no_bucket + by_slot
     }
 
-    pub(super) fn new(run: RunCounters, slots: impl Iterator<Item = SlotCounters>) -> Self {
-        Self {
-            runs: run.runs,
-            other_protocol: run.other_protocol,
-            unreadable: run.unreadable,
-            no_bucket: run.no_bucket,
-            slots: slots.map(SlotCounts::from).collect(),
-        }
+    pub(super) fn new(drops: DropCounters, slots: impl Iterator<Item = SlotCounters>) -> Self {
+        let slots: Vec<SlotCounts> = slots.map(SlotCounts::from).collect();
+        let selected: u64 = slots.iter().map(|slot| slot.selected).sum();
+        let DropCounters { other_protocol, unreadable, no_bucket } = drops;
+        let mut this = Self { runs: 0, other_protocol, unreadable, no_bucket, slots };
+        this.runs = selected + this.dropped();
+        this
     }
 }
 

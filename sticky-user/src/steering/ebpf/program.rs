@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, PerCpuValues, ReusePortSockArray};
 use aya::programs::SkReuseport;
 use aya::{Ebpf, EbpfError, EbpfLoader};
-use sticky_ebpf::counters::{RunCounters, SlotCounters};
-use sticky_ebpf::{Mapping, maps};
+use sticky_ebpf::counters::{DropCounters, SlotCounters};
+use sticky_ebpf::{MAX_BUCKETS, Mapping, maps};
 
 use super::log::Log;
 use super::object;
@@ -21,9 +21,9 @@ const NO_LOG: u32 = 4096;
 
 pub(super) struct Program {
     program: OwnedFd,
-    buckets: Array<MapData, u32>,
+    buckets: Array<MapData, [u8; MAX_BUCKETS]>,
     listeners: ReusePortSockArray<MapData>,
-    runs: PerCpuArray<MapData, [u64; 4]>,
+    drops: PerCpuArray<MapData, [u64; 3]>,
     slots: PerCpuArray<MapData, [u64; 3]>,
     /// Duplicates of the maps' descriptors, which the types above do not show.
     maps: Vec<(&'static str, OwnedFd)>,
@@ -45,7 +45,6 @@ impl Program {
         // The program uses no type of the kernel, whose description takes megabytes.
         loader
             .btf(None)
-            .map_max_entries(maps::BUCKETS, buckets)
             .map_max_entries(maps::LISTENERS, slots)
             .map_max_entries(maps::SLOTS, slots)
             .override_global(maps::BUCKET_COUNT, &buckets, true)
@@ -87,7 +86,7 @@ impl Program {
             program,
             buckets: typed(Map::Array(data(maps::BUCKETS)?))?,
             listeners: typed(Map::ReusePortSockArray(data(maps::LISTENERS)?))?,
-            runs: typed(Map::PerCpuArray(data(maps::RUNS)?))?,
+            drops: typed(Map::PerCpuArray(data(maps::DROPS)?))?,
             slots: typed(Map::PerCpuArray(data(maps::SLOTS)?))?,
             maps,
         })
@@ -107,15 +106,13 @@ impl Program {
         attached.map_err(Error::system("attach the kernel program to the port"))
     }
 
-    /// Writes what changed of the table of buckets.
+    /// Puts a table of buckets in force.
     pub(super) fn set_table(&mut self, mapping: &Mapping) -> Result<(), Error> {
-        let step = "write the kernel's table of buckets";
-        for (bucket, slot) in (0..).zip(mapping.table()) {
-            if self.buckets.get(&bucket, 0).map_err(Error::map(step))? != slot {
-                self.buckets.set(bucket, slot, 0).map_err(Error::map(step))?;
-            }
+        let mut table = [0; MAX_BUCKETS];
+        for (entry, slot) in table.iter_mut().zip(mapping.table()) {
+            *entry = u8::try_from(slot).unwrap_or(u8::MAX);
         }
-        Ok(())
+        self.buckets.set(0, table, 0).map_err(Error::map("write the kernel's table of buckets"))
     }
 
     pub(super) fn set_listener(&mut self, slot: u32, socket: BorrowedFd<'_>) -> Result<(), Error> {
@@ -142,11 +139,11 @@ impl Program {
 
     pub(super) fn counters(&self) -> Result<Counters, Error> {
         let step = "read the counters of the kernel program";
-        let runs = self.runs.get(&0, 0).map_err(Error::map(step))?;
+        let drops = self.drops.get(&0, 0).map_err(Error::map(step))?;
         let slots: Result<Vec<_>, _> = self.slots.iter().collect();
         let slots = slots.map_err(Error::map(step))?;
         let slots = slots.iter().map(|values| SlotCounters::from(sum(values)));
-        Ok(Counters::new(RunCounters::from(sum(&runs)), slots))
+        Ok(Counters::new(DropCounters::from(sum(&drops)), slots))
     }
 }
 
