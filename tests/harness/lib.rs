@@ -20,6 +20,7 @@ mod node;
 mod output;
 mod redis;
 pub mod rights;
+mod service_manager;
 mod signals;
 mod sticky;
 
@@ -32,5 +33,6 @@ pub use namespace::Namespace;
 pub use node::node;
 pub use output::Output;
 pub use redis::Redis;
+pub use service_manager::{StartedAgain, kill_all_and_start_again};
 pub use signals::{pause, send};
 pub use sticky::{Ended, Mode, Status, Sticky, StickyOptions};

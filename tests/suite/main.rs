@@ -51,6 +51,7 @@ mod digit_rule;
 mod dual_stack;
 mod early_data;
 mod fd_passing;
+mod fd_store;
 mod foreign;
 mod log_steering;
 mod mapping;

@@ -53,6 +53,8 @@ struct Connections {
     socket: AsyncFd<OwnedFd>,
     /// The highest number that a received descriptor had.
     highest: AtomicI32,
+    /// How many descriptors this process may have.
+    limit: u64,
 }
 
 /// A client's connection and its address.
@@ -135,6 +137,7 @@ impl Connections {
         Ok(Self {
             socket: readiness::watch(socket, Interest::READABLE)?,
             highest: AtomicI32::new(0),
+            limit: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
         })
     }
 
@@ -151,9 +154,8 @@ impl Connections {
     /// take it out of the socket and close it. Like this it waits for the next attempt.
     fn receive(&self, socket: &OwnedFd) -> io::Result<Option<OwnedFd>> {
         // The kernel gives the lowest free number, so room is short only when numbers are high.
-        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let highest = u64::try_from(self.highest.load(Ordering::Relaxed)).unwrap_or(0);
-        if highest + MARGIN >= limit {
+        if highest + MARGIN >= self.limit {
             drop(socket.try_clone()?);
         }
         let connection = fd_passing::receive(socket)?;
