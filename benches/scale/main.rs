@@ -59,6 +59,9 @@ struct Cost {
 fn main() -> Result<()> {
     let options = Options::parse();
     raise_limit_of_open_files()?;
+    // The modes want one, though nothing of what is measured runs in it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _entered = runtime.enter();
     let mut report = Report::new("scale")?;
     let mut by_slots = Vec::new();
     for &slots in &options.slots {

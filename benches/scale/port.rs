@@ -89,6 +89,6 @@ fn steered(mode: Mode, slots: u32) -> Result<Opened> {
     };
     let steering = steering::install(mode, &plan)?;
     let listeners: Result<Vec<TcpListener>> =
-        slots.iter().map(|slot| Ok(steering.lend(slot)?.descriptor.into())).collect();
+        slots.iter().map(|slot| Ok(steering.waiting(slot)?.into())).collect();
     Ok((steering.address(), listeners?, Box::new(steering)))
 }

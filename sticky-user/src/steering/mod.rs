@@ -122,7 +122,7 @@ pub trait Steering {
 
 /// Puts the mapping in force in `mode` and opens the port.
 ///
-/// When this returns an error, nothing listens.
+/// Needs a tokio runtime. When this returns an error, nothing listens.
 pub fn install(mode: Mode, plan: &Plan) -> Result<Box<dyn Steering>, Error> {
     Ok(match mode {
         Mode::Ebpf => Box::new(ebpf::Ebpf::install(plan)?),

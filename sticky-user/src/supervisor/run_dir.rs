@@ -168,7 +168,7 @@ fn private(directory: &Path, user: u32) -> Result<(), Error> {
             }
         }
         let metadata = fs::symlink_metadata(directory)?;
-        Ok(metadata.is_dir() && metadata.uid() == user && metadata.mode() & 0o077 == 0)
+        Ok(metadata.is_dir() && metadata.uid() == user && metadata.mode() & 0o7777 == 0o700)
     };
     match make() {
         Ok(true) => Ok(()),

@@ -51,12 +51,12 @@ pub(super) async fn fleet<'a>(
     }
 }
 
-fn open<'a>(
-    settings: &'a Settings,
+fn open(
+    settings: &Settings,
     signals: Signals,
     locked: Option<RunDir>,
     lock: impl FnOnce(u16) -> Result<RunDir, Error>,
-) -> Result<Fleet<'a>, Error> {
+) -> Result<Fleet<'_>, Error> {
     let Choice { mode, refused } = steering::choose(settings.mode);
     for refusal in &refused {
         info!("mode {} is not possible here: {}", refusal.mode, refusal.why());
@@ -64,7 +64,9 @@ fn open<'a>(
     let steering = match steering::install(mode, &settings.plan) {
         Ok(steering) => steering,
         Err(error) => {
-            locked.map(RunDir::remove);
+            if let Some(run_dir) = locked {
+                run_dir.remove();
+            }
             return Err(error.into());
         }
     };

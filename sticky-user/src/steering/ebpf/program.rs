@@ -20,7 +20,7 @@ use crate::sys::reuseport;
 const NO_LOG: u32 = 4096;
 
 pub(super) struct Program {
-    program: OwnedFd,
+    loaded: OwnedFd,
     buckets: Array<MapData, [u8; MAX_BUCKETS]>,
     listeners: ReusePortSockArray<MapData>,
     drops: PerCpuArray<MapData, [u64; 3]>,
@@ -83,7 +83,7 @@ impl Program {
             MapData::from_fd(map).map_err(Error::map(step))
         };
         Ok(Self {
-            program,
+            loaded: program,
             buckets: typed(Map::Array(data(maps::BUCKETS)?))?,
             listeners: typed(Map::ReusePortSockArray(data(maps::LISTENERS)?))?,
             drops: typed(Map::PerCpuArray(data(maps::DROPS)?))?,
@@ -93,7 +93,7 @@ impl Program {
     }
 
     pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
-        kept.insert(maps::PROGRAM.into(), self.program.try_clone()?);
+        kept.insert(maps::PROGRAM.into(), self.loaded.try_clone()?);
         for (name, map) in &self.maps {
             kept.insert((*name).into(), map.try_clone()?);
         }
@@ -102,7 +102,7 @@ impl Program {
 
     /// Attaches the program to the group that `listener` belongs to.
     pub(super) fn attach(&self, listener: BorrowedFd<'_>) -> Result<(), Error> {
-        let attached = reuseport::attach(listener, self.program.as_fd());
+        let attached = reuseport::attach(listener, self.loaded.as_fd());
         attached.map_err(Error::system("attach the kernel program to the port"))
     }
 

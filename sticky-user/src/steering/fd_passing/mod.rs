@@ -29,8 +29,11 @@ pub struct FdPassing {
     outboxes: Arc<Outboxes>,
     mapping: watch::Sender<Mapping>,
     plan: Plan,
-    acceptor: Option<(JoinHandle<Result<(), Error>>, oneshot::Sender<Stop>)>,
+    acceptor: Option<Accepting>,
 }
+
+/// What accepts, and what stops it.
+type Accepting = (JoinHandle<Result<(), Error>>, oneshot::Sender<Stop>);
 
 impl FdPassing {
     /// Opens one listener and begins to accept. Needs a tokio runtime.

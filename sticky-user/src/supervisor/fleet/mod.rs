@@ -92,8 +92,8 @@ pub(super) struct Fleet<'a> {
     upgrading: bool,
     becoming: Option<Becoming>,
     closing: Option<Closing>,
-    /// The workers are those of a supervisor that was killed.
-    replace_orphans: bool,
+    /// Whose workers these are, until they are looked after.
+    before: Option<Before>,
     watch: Watch,
     /// Something changed that the next supervisor has to know.
     changed: bool,
@@ -125,7 +125,7 @@ impl<'a> Fleet<'a> {
             upgrading: false,
             becoming: None,
             closing: None,
-            replace_orphans: false,
+            before: None,
             watch,
             changed: true,
             takeovers: 0,

@@ -100,18 +100,14 @@ impl Fleet<'_> {
         let Some(reload) = &mut self.reload else {
             return;
         };
-        match reload.left.pop_front() {
-            Some(next) => {
-                reload.slot = next;
-                reload.ended = None;
-                self.replace();
-            }
-            None => {
-                let workers = self.settings.plan.mapping.slots().get();
-                info!("reload: all workers have been replaced");
-                self.end_reload(Progress::Done { workers });
-            }
+        if let Some(next) = reload.left.pop_front() {
+            reload.slot = next;
+            reload.ended = None;
+            return self.replace();
         }
+        let workers = self.settings.plan.mapping.slots().get();
+        info!("reload: all workers have been replaced");
+        self.end_reload(Progress::Done { workers });
     }
 
     fn end_reload(&mut self, result: Progress) {

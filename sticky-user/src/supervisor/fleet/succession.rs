@@ -169,14 +169,14 @@ impl Fleet<'_> {
                 *place = seat;
             }
         }
-        self.replace_orphans = before == Before::Killed;
+        self.before = Some(before);
     }
 
     /// Every slot has a worker that is ready, for the first time.
     pub(super) fn all_ready(&mut self) {
         self.phase = Phase::Serving;
         super::tell_service_manager(&[sd_notify::NotifyState::Ready]);
-        if std::mem::take(&mut self.replace_orphans) {
+        if self.before.take() == Some(Before::Killed) {
             info!("the workers of the supervisor that was killed are replaced");
             if let Err(refused) = self.begin_reload() {
                 warn!("{refused}");

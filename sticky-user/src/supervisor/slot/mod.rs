@@ -12,98 +12,21 @@
 //! successor, which starts, then its predecessor, which drains. No clock and no process is in here,
 //! so that every path can be tested.
 
+mod event;
+mod limits;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::backoff::Backoff;
+pub use event::{Action, Event, Resumed, Why, WorkerId};
+pub use limits::Limits;
 use worker::Worker;
 
 /// So many failures in a row, and the slot is called failed. Its worker is started all the same.
 const FAILED: u32 = 5;
-
-/// One start of a worker at a slot; later ones have greater numbers.
-pub type WorkerId = u64;
-
-/// What happened to a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A worker is wanted.
-    Start,
-    /// The worker said READY=1.
-    Ready(WorkerId),
-    /// The worker said WATCHDOG=1.
-    Alive(WorkerId),
-    /// The worker has ended, or could not be started.
-    Gone(WorkerId),
-    /// The time of [`Slot::deadline`] has come.
-    Deadline,
-    /// Another worker shall take the place of the one that serves.
-    Replace,
-    /// The workers are to end, after they have drained, and to be gone at this time.
-    Stop(Instant),
-    /// The workers are to end at once.
-    Kill,
-}
-
-/// What is to be done about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Start a worker.
-    Spawn(WorkerId),
-    /// Ask the worker to drain and end (SIGTERM).
-    Terminate(WorkerId),
-    /// End the worker (SIGKILL).
-    Kill(WorkerId, Why),
-    /// The slot is without a worker for too long: others shall serve its clients.
-    FailOver,
-    /// The slot serves its clients again.
-    Return,
-    /// A replacement is over: the successor serves, and its predecessor has gone.
-    Replaced,
-    /// The successor did not get ready; the worker that serves goes on.
-    NotReplaced,
-}
-
-/// Why a worker is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// It did not say READY=1 in time.
-    NotReady,
-    /// It no longer says WATCHDOG=1.
-    Hung,
-    /// It was told to end and did not in time.
-    NotDrained,
-    /// Everything is to end at once.
-    Asked,
-}
-
-/// The limits of a slot's life.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// How long a worker may take until it is ready.
-    pub ready: Duration,
-    /// How long it may take to drain.
-    pub drain: Duration,
-    /// How long it may say nothing once it has said WATCHDOG=1; `None`: for ever.
-    pub watchdog: Option<Duration>,
-    /// How long the slot may be without a worker until others serve its clients; `None`: for ever.
-    pub failover: Option<Duration>,
-    /// The delay before the next start.
-    pub backoff: Backoff,
-}
-
-/// A worker that an earlier supervisor started.
-#[derive(Clone, Copy, Debug)]
-pub struct Resumed {
-    /// Which one it is.
-    pub id: WorkerId,
-    /// Whether it had said READY=1.
-    pub ready: bool,
-}
 
 /// One slot.
 #[derive(Clone, Debug)]

@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
+use super::super::backoff::Backoff;
 use super::*;
 
 const LIMITS: Limits = Limits {
