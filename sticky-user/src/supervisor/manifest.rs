@@ -60,13 +60,16 @@ pub enum ManifestError {
     /// Something cannot be changed while workers of the other supervisor serve.
     #[error(
         "workers of an earlier supervisor serve this port with {there}, and this one is asked for \
-         {asked}; start it with the same options to take over, or end those workers first"
+         {asked}; start it with the same options to take over, or end those workers first \
+         (kill {pids})"
     )]
     Other {
         /// What they serve with.
         there: String,
         /// What was asked for.
         asked: String,
+        /// Those workers.
+        pids: String,
     },
 }
 
@@ -119,7 +122,12 @@ impl Manifest {
             )
         };
         let (there, asked) = (of(self), of(&asked));
-        if there == asked { Ok(()) } else { Err(ManifestError::Other { there, asked }) }
+        if there == asked {
+            return Ok(());
+        }
+        let workers = self.slots.iter().flat_map(|slot| [&slot.main, &slot.other]).flatten();
+        let pids: Vec<String> = workers.map(|worker| worker.pid.to_string()).collect();
+        Err(ManifestError::Other { there, asked, pids: pids.join(" ") })
     }
 }
 

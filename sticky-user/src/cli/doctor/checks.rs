@@ -33,7 +33,7 @@ fn what_a_mode_gives(mode: Mode) -> &'static str {
     match mode {
         Mode::Ebpf => "the kernel picks the listener, and counts",
         Mode::Cbpf => "the kernel picks the listener; it does not count, nor refuse while draining",
-        Mode::FdPassing => "the supervisor accepts and passes on; while none runs, nobody connects",
+        Mode::FdPassing => "the supervisor accepts and passes on; while none runs, clients wait",
     }
 }
 

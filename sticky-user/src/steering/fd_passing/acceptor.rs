@@ -64,14 +64,12 @@ impl Acceptor {
                 ready = self.listener.readable() => ready,
             };
             let accepted = match ready {
-                Ok(mut ready) => self.accept_waiting().map(|all| {
-                    if all {
-                        ready.clear_ready();
-                    }
-                }),
+                Ok(mut ready) => self.accept_waiting().map(|all| all.then(|| ready.clear_ready())),
                 Err(error) => Err(error),
             };
-            tokio::task::yield_now().await;
+            if matches!(accepted, Ok(None)) {
+                tokio::task::yield_now().await;
+            }
             if let Err(error) = accepted {
                 error!("cannot accept connections: {error}; trying again in {PAUSE:?}");
                 tokio::time::sleep(PAUSE).await; // real delay: no event tells that it may work now
