@@ -1,5 +1,5 @@
 //! A worker on sticky's library: `POST /echo` answers with what was sent, `GET /whoami` with who
-//! answers.
+//! answers; `GET /hang` never ends, and keeps everything else from going on.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -23,6 +23,7 @@ async fn main() -> Result<(), worker::Error> {
     let router = Router::new()
         .route("/echo", post(async |body: Bytes| body))
         .route("/whoami", get(whoami))
+        .route("/hang", get(hang))
         .layer(DefaultBodyLimit::max(LARGEST_BODY));
     let draining = worker.draining();
     tokio::spawn(async move {
@@ -32,4 +33,10 @@ async fn main() -> Result<(), worker::Error> {
         let _ = std::io::stderr().write_all(line.as_bytes());
     });
     worker.serve(router).await
+}
+
+async fn hang() {
+    loop {
+        std::hint::spin_loop();
+    }
 }
