@@ -17,9 +17,9 @@ use tempfile::TempDir;
 in_every_mode!(
     others_serve_until_it_is_back,
     connections_that_wait_are_adopted,
-    what_nobody_can_adopt_waits,
     two_slots_at_a_time,
 );
+in_every_kernel_mode!(what_nobody_can_adopt_waits);
 
 const WORKERS: u32 = 4;
 const SICK: u32 = 1;

@@ -39,6 +39,7 @@ fn an_endless_loop(mode: Mode) {
         let client = addresses_of_slot(VICTIM, WORKERS, 1)[0];
         let stream = connect(client, sticky.address()).unwrap();
         send_get(&stream, "/hang").unwrap();
+        sticky.stderr.wait_for_text("the test worker hangs");
         // Who connects meanwhile waits, and is served by the successor.
         let answer = whoami(client, sticky.address());
         replaced.store(true, Ordering::Relaxed);

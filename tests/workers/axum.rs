@@ -36,6 +36,7 @@ async fn main() -> Result<(), worker::Error> {
 }
 
 async fn hang() {
+    let _ = std::io::stderr().write_all(b"the test worker hangs\n");
     loop {
         std::hint::spin_loop();
     }

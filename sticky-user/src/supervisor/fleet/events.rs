@@ -98,6 +98,7 @@ impl Fleet<'_> {
             }
             self.tell(slot, Event::Ready(id))?;
             self.reload_goes_on(slot);
+            self.adopt_all();
         }
         if said.alive {
             self.tell(slot, Event::Alive(id))?;

@@ -4,6 +4,7 @@ use tracing::{error, info, warn};
 
 use super::super::slot::Action;
 use super::Fleet;
+use crate::steering::Mode;
 
 impl Fleet<'_> {
     /// A slot is without a worker for too long, or has one again: another table of buckets.
@@ -28,12 +29,23 @@ impl Fleet<'_> {
         self.adopt(slot);
     }
 
+    /// Another worker is ready, which may have been the one that was waited for.
+    pub(super) fn adopt_all(&mut self) {
+        for slot in self.settings.plan.mapping.slots().iter() {
+            if self.seats.get(slot as usize).is_some_and(|seat| seat.slot.is_away()) {
+                self.adopt(slot);
+            }
+        }
+    }
+
     /// Passes what waits at a slot that others serve to them, where they can take it.
     pub(super) fn adopt(&mut self, slot: u32) {
         let is_away = self.seats.get(slot as usize).is_some_and(|seat| seat.slot.is_away());
         let mut others = self.seats.iter().filter(|seat| !seat.slot.is_away());
+        // There, they come as all connections do, also to a worker that is not ready yet.
+        let as_usual = self.parts.steering.mode() == Mode::FdPassing;
         // Of a worker that is started meanwhile, or does not know how, nothing is to be lost.
-        if !is_away || !others.all(super::Seat::adopts) {
+        if !is_away || !others.all(|seat| as_usual || seat.adopts()) {
             return self.watch.leave_queue(slot);
         }
         match self.parts.steering.adopt(slot) {
