@@ -1,6 +1,7 @@
 //! The receiving end of `NOTIFY_SOCKET`: what workers say of themselves.
 
 use std::io::{self, IoSliceMut};
+use std::iter;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::os::unix::fs::chown;
@@ -80,6 +81,13 @@ impl NotifySocket {
                 }
             }
         }
+    }
+
+    /// What waits to be heard, at most as much as is heard in a moment.
+    pub(super) fn heard(&self) -> Vec<Notification> {
+        const AT_ONCE: usize = 1024;
+        let messages = iter::repeat_with(|| self.receive()).take(AT_ONCE);
+        messages.map_while(Result::ok).flatten().collect()
     }
 
     fn receive(&self) -> io::Result<Option<Notification>> {

@@ -107,6 +107,10 @@ impl Fleet<'_> {
     }
 
     pub(super) fn deadline_came(&mut self) -> Result<(), Error> {
+        // What was said in time counts, also where it was not heard in time.
+        for said in self.parts.notify.heard() {
+            self.notified(&said)?;
+        }
         let now = Instant::now();
         if let Phase::Stopping { until } = self.phase
             && until <= now

@@ -243,3 +243,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_worker_is_not_taken_for_hung_by_a_supervisor_that_was_late() {
+    let now = Instant::now();
+    let mut slot = ready(now);
+    assert_eq!(slot.on(Event::Alive(1), now), []);
+    // It could not look earlier, and nobody knows whether the worker could run.
+    let late = now + ms(8000);
+    assert_eq!(slot.on(Event::Deadline, late), []);
+    assert_eq!(slot.deadline(), Some(late + ms(5000)));
+    assert_eq!(slot.on(Event::Deadline, late + ms(5000)), [Action::Kill(1, Why::Hung)]);
+}

@@ -82,7 +82,14 @@ impl Worker {
 
     /// Its deadline has come, or not.
     pub(super) fn due(&mut self, watchdog: Option<Duration>, now: Instant) -> Option<Action> {
-        self.deadline(watchdog).filter(|&at| at <= now)?;
+        let at = self.deadline(watchdog).filter(|&at| at <= now)?;
+        if let (Life::Ready { heard, .. }, Some(watchdog)) = (&mut self.life, watchdog)
+            && now.duration_since(at) > watchdog / 2
+        {
+            // Whoever looks is late: the worker may have been kept from running as well.
+            *heard = Some(now);
+            return None;
+        }
         self.kill(match self.life {
             Life::Starting { .. } => Why::NotReady,
             Life::Ready { .. } => Why::Hung,
