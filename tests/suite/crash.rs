@@ -10,7 +10,11 @@ use harness::{
 use rustix::process::Signal;
 
 in_every_mode!(a_worker_under_load, connections_that_wait_are_served_by_the_successor);
-in_every_kernel_mode!(the_supervisor, a_listener_that_its_worker_shuts_down);
+in_every_kernel_mode!(
+    the_supervisor,
+    a_listener_that_its_worker_shuts_down,
+    a_listener_that_is_shut_down_by_a_worker_that_goes_on,
+);
 
 const WORKERS: u32 = 4;
 const VICTIM: u32 = 2;
@@ -157,5 +161,23 @@ fn a_listener_that_its_worker_shuts_down(mode: Mode) {
         assert_eq!(answer.slot, digit_slot(client, WORKERS), "{client}");
     }
     assert_eq!(whoami(client, sticky.address()).unwrap().slot, VICTIM);
+    sticky.stop();
+}
+
+/// Nobody has to die for it.
+fn a_listener_that_is_shut_down_by_a_worker_that_goes_on(mode: Mode) {
+    let worker = binaries::worker_script("worker.py");
+    let sticky = Sticky::new(mode, WORKERS)
+        .worker(["python3".into(), worker.into_os_string()])
+        .worker_args(["--stay", "--shut-listener-at-slot", &VICTIM.to_string()])
+        .start();
+    let before = sticky.worker(VICTIM);
+    let clients = addresses_of_slot(VICTIM, WORKERS, 20);
+    assert_eq!(whoami(clients[0], sticky.address()).unwrap().pid, before);
+    sticky.stderr.wait_for_text("the worker had shut its listener down; it listens again");
+    for client in clients {
+        assert_eq!(whoami(client, sticky.address()).unwrap().pid, before, "the same worker");
+    }
+    assert_eq!(sticky.status().slots[VICTIM as usize].restarts, 0);
     sticky.stop();
 }

@@ -1,6 +1,6 @@
 """A worker in Python, with nothing but the standard library: what sticky promises to any program.
 
-    worker.py [--ignore-sigterm] [--shut-listener-at-slot N] [--die-at-slot N --flag FILE]
+    worker.py [--ignore-sigterm] [--shut-listener-at-slot N [--stay]] [--die-at-slot N --flag FILE]
 
 Connections come over a listener (LISTEN_FDNAMES=listener) or, in mode fd-passing, as descriptors
 over a Unix socket (connections). Answers every request with who it is.
@@ -12,10 +12,12 @@ import os
 import signal
 import socket
 import sys
+import time
 
 options = argparse.ArgumentParser()
 options.add_argument("--ignore-sigterm", action="store_true")
 options.add_argument("--shut-listener-at-slot", type=int, help="on the first connection")
+options.add_argument("--stay", action="store_true", help="shut it and go on")
 options.add_argument("--die-at-slot", type=int, help="on the first connection; then when ready")
 options.add_argument("--flag", help="remembers that the first connection has come")
 options = options.parse_args()
@@ -38,8 +40,12 @@ def say(text):
 
 
 def next_connection():
-    if name == "listener":
-        return passed.accept()[0]
+    while name == "listener":
+        try:
+            return passed.accept()[0]
+        except OSError:
+            # Shut down, and not yet listening again.
+            time.sleep(0.01)
     _, descriptors, _, _ = socket.recv_fds(passed, 1, 1)
     connection = socket.socket(fileno=descriptors[0])
     connection.setblocking(True)
@@ -77,4 +83,6 @@ while True:
         sys.exit(3)
     if options.shut_listener_at_slot == slot:
         passed.shutdown(socket.SHUT_RDWR)
-        sys.exit(0)
+        if not options.stay:
+            sys.exit(0)
+        options.shut_listener_at_slot = None
