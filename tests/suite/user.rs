@@ -10,8 +10,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use harness::http::{for_each, get, whoami};
 use harness::rights::{NOBODY, Right, User, missing};
 use harness::{
-    Cli, Clients, Mode, Sticky, StickyOptions, addresses, addresses_of_slot, binaries,
-    digit_slot, wait_until,
+    Cli, Clients, Mode, Sticky, StickyOptions, addresses, addresses_of_slot, binaries, digit_slot,
+    wait_until,
 };
 use serde_json::Value;
 

@@ -48,6 +48,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Only root can run workers as another user.
+    #[error(
+        "cannot run workers as user {0}, which takes root; start the supervisor as root, or leave \
+         out --user"
+    )]
+    User(String),
     /// The directory of the control socket is somebody else's, or open to others.
     #[error(
         "cannot use {} for the control socket: {why}; choose a directory for this supervisor \

@@ -77,7 +77,14 @@ impl RunDir {
             .map_err(|_| wrong(&directory, "another supervisor uses it".into()))?;
         let workers = match workers {
             Some(user) => {
-                private(&beside, user.uid())?;
+                if let Err(error) = private(&beside, user.uid()) {
+                    // Best effort, as in `remove`.
+                    let _ = fs::remove_dir(&beside);
+                    let _ = fs::remove_file(&lock);
+                    let _ = fs::remove_dir(&directory);
+                    let root = geteuid().is_root();
+                    return Err(if root { error } else { Error::User(user.name().into()) });
+                }
                 beside
             }
             None => directory.clone(),
