@@ -7,8 +7,9 @@
 // likewise, over one connection as long as the server lets them, or each time over a new one. Nobody
 // repeats a request; Socket.IO clients connect again by themselves, as the official client does.
 //
-// Output: the line "running" when all are at work; then, after the line "stop" on standard input and
-// when all Socket.IO clients are connected, one object.
+// Output: the line "running" when all are at work, and again after each line "again" on standard input
+// when all have had an answer since; then, after the line "stop" and when all Socket.IO clients are
+// connected, one object.
 import { requests } from './watch.mjs';
 import http from 'node:http';
 import { once as event } from 'node:events';
@@ -38,7 +39,6 @@ let pause = 0;
 class Member {
   constructor(kind, { url, address, slot }, options) {
     this.name = `${kind} ${address}`;
-    this.atWork = new Promise((resolve) => { this.begins = resolve; });
     const keepAlive = kind === 'pollingKeepAlive';
     const agent = new http.Agent({ localAddress: address, keepAlive });
     this.socket = client(url, address, { agent, reconnection: true, ...options });
@@ -66,7 +66,7 @@ class Member {
           crowd.errors.push(`${this.name}: another answer: ${JSON.stringify(answer)}`);
         }
         crowd.acked += 1;
-        this.begins();
+        this.begins?.();
       } catch (error) {
         crowd.unanswered += 1;
         if (socket.id === id) crowd.errors.push(`${this.name}: no answer: ${error.message}`);
@@ -104,7 +104,6 @@ function check(name, { slot, pid }, expected) {
 class Asker {
   constructor(kind, { url, address, slot }) {
     this.name = `${kind} ${address}`;
-    this.atWork = new Promise((resolve) => { this.begins = resolve; });
     const keepAlive = kind === 'keepAlive';
     const agent = new http.Agent({ localAddress: address, keepAlive, maxSockets: 1 });
     this.done = this.work(`${url}/whoami`, agent, slot);
@@ -119,7 +118,7 @@ class Asker {
         if (response.statusCode === 200) {
           crowd.answers += 1;
           check(this.name, JSON.parse(Buffer.concat(parts)), slot);
-          this.begins();
+          this.begins?.();
         }
       } catch {
         // Counted by the watch.
@@ -130,7 +129,16 @@ class Asker {
   }
 }
 
-const stop = event(createInterface({ input: process.stdin }), 'line').then(() => { stopped = true; });
+/** Resolves when each has had an answer, or when it is no use to wait. */
+function allAtWork(everybody) {
+  const begun = everybody.map((one) => new Promise((resolve) => { one.begins = resolve; }));
+  return Promise.race([Promise.all(begun), delay(DEADLINE), stop]);
+}
+
+const commands = createInterface({ input: process.stdin });
+const stop = new Promise((resolve) => {
+  commands.on('line', (line) => { if (line === 'stop') resolve(); });
+}).then(() => { stopped = true; });
 
 await main(async (input) => {
   pause = input.pause ?? 0;
@@ -145,8 +153,11 @@ await main(async (input) => {
   ];
   const ask = (kind, one) => new Asker(kind, one);
   const everybody = [...members, ...all('keepAlive', ask), ...all('perRequest', ask)];
-  await Promise.race([Promise.all(everybody.map(({ atWork }) => atWork)), delay(DEADLINE), stop]);
+  await allAtWork(everybody);
   console.log('running');
+  commands.on('line', (line) => {
+    if (line === 'again') allAtWork(everybody).then(() => console.log('running'));
+  });
   await stop;
   await Promise.all(everybody.map(({ done }) => done));
   const there = await Promise.all(members.map((member) => member.isThere()));

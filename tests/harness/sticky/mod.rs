@@ -1,15 +1,17 @@
 //! The real binary.
 
+mod commands;
 mod options;
 mod status;
+mod successor;
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::Signal;
-use tempfile::TempDir;
 
 pub use options::{Mode, StickyOptions};
 pub use status::Status;
@@ -27,11 +29,15 @@ pub struct Sticky {
     pub stdout: Output,
     /// The log of the supervisor and its workers.
     pub stderr: Output,
+    /// What was said to the pipes of supervisors that were killed.
+    earlier: Vec<Output>,
     marker: Marker,
     control: PathBuf,
     listen: Option<SocketAddr>,
+    /// How often it has to have said on standard output that it serves.
+    announcements: AtomicUsize,
     programs: HashSet<u32>,
-    _folder: TempDir,
+    options: StickyOptions,
 }
 
 /// What is left of a `sticky run` that has ended.
@@ -53,14 +59,19 @@ impl Sticky {
     /// Waits until it says that it serves.
     #[must_use]
     pub fn announced(mut self) -> Self {
+        self.take_announcement();
+        self
+    }
+
+    fn take_announcement(&mut self) {
         let announced = self.stdout.wait_for("listening on ADDRESS", |line| {
             let address = line.strip_prefix("listening on ")?.split(',').next()?;
             Some(address.parse().expect("the address that is announced is one"))
         });
         self.listen = announced;
         assert!(announced.is_some(), "sticky ended before it served");
-        self.programs = kernel::programs_of(self.process.id());
-        self
+        self.announcements = AtomicUsize::new(1);
+        self.programs.extend(kernel::programs_of(self.process.id()));
     }
 
     /// The address that it serves.
@@ -126,7 +137,9 @@ impl Sticky {
         let status = self.wait();
         assert_eq!(status.code(), Some(0), "a graceful end is no failure");
         self.assert_nothing_left();
-        assert_eq!(self.stdout.text().lines().count(), 1, "one line: {}", self.stdout.text());
+        let said = self.stdout.text();
+        let announcements = self.announcements.load(Ordering::Relaxed);
+        assert_eq!(said.lines().count(), announcements, "a line when it serves: {said}");
         self.stderr.text()
     }
 
@@ -148,8 +161,9 @@ impl Sticky {
         let left = self.marker.processes();
         assert!(left.is_empty(), "processes are left: {left:#?}");
         // Nobody holds the pipes: all that was said is there.
-        self.stdout.wait_for_end();
-        self.stderr.wait_for_end();
+        for output in self.earlier.iter().chain([&self.stdout, &self.stderr]) {
+            output.wait_for_end();
+        }
     }
 
     /// Kills supervisor and workers.
@@ -164,8 +178,12 @@ impl Drop for Sticky {
     fn drop(&mut self) {
         self.kill_all();
         if std::thread::panicking() {
-            self.stderr.wait_for_end();
-            let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
+            let (stdout, mut stderr) = (self.stdout.text(), String::new());
+            for output in self.earlier.iter().chain([&self.stderr]) {
+                output.wait_for_end();
+                stderr += &output.text();
+                stderr += "\n";
+            }
             eprintln!(
                 "--- sticky said:\n{stdout}\n--- sticky and its workers logged:\n{stderr}\n---"
             );

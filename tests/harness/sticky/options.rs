@@ -1,9 +1,11 @@
 //! How `sticky run` is to be started.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::AtomicUsize;
 
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -73,9 +75,13 @@ impl StickyOptions {
     /// An option with its value, in place of an earlier one.
     #[must_use]
     pub fn with(mut self, option: &'static str, value: impl Into<OsString>) -> Self {
+        self.set(option, value);
+        self
+    }
+
+    pub(super) fn set(&mut self, option: &'static str, value: impl Into<OsString>) {
         self.options.retain(|(name, _)| *name != option);
         self.options.push((option, value.into()));
-        self
     }
 
     /// An option without a value.
@@ -117,8 +123,12 @@ impl StickyOptions {
 
     /// The control socket; neither it nor its folder is there yet.
     pub fn control(&self) -> PathBuf {
-        let control = self.options.iter().find(|(name, _)| *name == "--control");
-        PathBuf::from(&control.expect("it is among the options").1)
+        PathBuf::from(self.get("--control"))
+    }
+
+    pub(super) fn get(&self, option: &str) -> OsString {
+        let found = self.options.iter().find(|(name, _)| *name == option);
+        found.expect("it is among the options").1.clone()
     }
 
     /// Starts it and waits until it says that it serves.
@@ -136,7 +146,37 @@ impl StickyOptions {
 
     /// Starts it and waits for nothing.
     pub fn spawn(self) -> Sticky {
-        let control = self.control();
+        let marker = Marker::new();
+        let (process, stdout, stderr) = self.launch(&marker);
+        Sticky {
+            process,
+            stdout,
+            stderr,
+            earlier: Vec::new(),
+            marker,
+            control: self.control(),
+            listen: None,
+            announcements: AtomicUsize::new(0),
+            programs: HashSet::default(),
+            options: self,
+        }
+    }
+
+    /// The process, and what it says on standard output and standard error.
+    pub(super) fn launch(&self, marker: &Marker) -> (Child, Output, Output) {
+        let mut command = self.command(marker);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A file that another thread's new child still holds open for writing cannot be executed.
+        let mut process = wait_until("sticky can be executed", || match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => None,
+            spawned => Some(spawned.expect("sticky can be executed")),
+        });
+        let stdout = Output::of(process.stdout.take().expect("stdout is a pipe"));
+        let stderr = Output::of(process.stderr.take().expect("stderr is a pipe"));
+        (process, stdout, stderr)
+    }
+
+    fn command(&self, marker: &Marker) -> Command {
         let mut command = self.user.command(binaries::sticky_for(self.user, self.folder.path()));
         command.arg("run").args(&self.flags);
         for (option, value) in &self.options {
@@ -149,28 +189,8 @@ impl StickyOptions {
         if !self.worker.is_empty() {
             command.arg("--").args(&self.worker);
         }
-        let marker = Marker::new();
         marker.put_on(&mut command);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        launch(command, marker, control, self.folder)
-    }
-}
-
-fn launch(mut command: Command, marker: Marker, control: PathBuf, folder: TempDir) -> Sticky {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // A file that another thread's new child still holds open for writing cannot be executed.
-    let mut process = wait_until("sticky can be executed", || match command.spawn() {
-        Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => None,
-        spawned => Some(spawned.expect("sticky can be executed")),
-    });
-    Sticky {
-        stdout: Output::of(process.stdout.take().expect("stdout is a pipe")),
-        stderr: Output::of(process.stderr.take().expect("stderr is a pipe")),
-        process,
-        marker,
-        control,
-        listen: None,
-        programs: std::collections::HashSet::default(),
-        _folder: folder,
+        command
     }
 }

@@ -8,11 +8,14 @@ use super::Mode;
 #[derive(Debug, Deserialize)]
 #[allow(missing_docs, reason = "named as in the JSON, which the product documents")]
 pub struct Status {
+    pub version: String,
     pub listen: std::net::SocketAddr,
     pub mode: Mode,
     pub workers: u32,
     pub pid: u32,
     pub strangers: usize,
+    pub takeovers: u32,
+    pub rolled_back: Option<String>,
     pub refused: Vec<Refused>,
     pub slots: Vec<Slot>,
     pub counters: Option<Counters>,
@@ -34,6 +37,7 @@ pub struct Slot {
     pub slot: u32,
     pub state: String,
     pub pid: Option<u32>,
+    pub other_pid: Option<u32>,
     pub restarts: u64,
     pub away: bool,
     pub steered: Option<u64>,

@@ -1,0 +1,119 @@
+//! Another worker in the place of each, while clients are at work.
+
+use std::fs;
+
+use harness::http::whoami;
+use harness::{Crowd, Ended, Mode, Sticky, addresses_of_slot, binaries, wait_until};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+in_every_mode!(
+    nobody_notices_ten_in_a_row,
+    sighup_does_the_same,
+    a_worker_that_does_not_get_ready_leaves_the_old_one,
+    one_at_a_time,
+);
+
+const WORKERS: u32 = 2;
+
+fn nobody_notices_ten_in_a_row(mode: Mode) {
+    const RELOADS: usize = 10;
+
+    let sticky = Sticky::new(mode, WORKERS).start();
+    let mut crowd = Crowd::start(&sticky, 1);
+    for number in 0..RELOADS {
+        // At times while all have sessions, at times while they come back from the one before.
+        if number % 2 == 0 {
+            crowd.wait_for_all();
+        }
+        let before = sticky.workers();
+        let Ended { code, stdout, stderr } = sticky.reload();
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+        let after = sticky.workers();
+        let mut expected = Vec::new();
+        for (slot, pid) in after.iter().enumerate() {
+            assert!(!before.contains(pid), "slot {slot} is still served by {pid}");
+            expected.push(format!("slot {slot}: a new worker starts"));
+            expected.push(format!("slot {slot}: worker {pid} serves, the old one finishes"));
+            expected.push(format!("slot {slot}: done"));
+        }
+        expected.push(format!("all {WORKERS} workers have been replaced"));
+        assert_eq!(stdout.lines().collect::<Vec<_>>(), expected);
+    }
+    crowd.stop_unharmed();
+    for slot in sticky.status().slots {
+        assert_eq!((slot.restarts, slot.other_pid), (0, None), "slot {}", slot.slot);
+    }
+    sticky.stop();
+}
+
+fn sighup_does_the_same(mode: Mode) {
+    let sticky = Sticky::new(mode, WORKERS).start();
+    let mut crowd = Crowd::start(&sticky, 1);
+    let before = sticky.workers();
+    sticky.signal(Signal::HUP);
+    sticky.wait_for_other_workers(&before);
+    crowd.wait_for_all();
+    crowd.stop_unharmed();
+    sticky.stop();
+}
+
+fn a_worker_that_does_not_get_ready_leaves_the_old_one(mode: Mode) {
+    let folder = TempDir::with_prefix("sticky-test-").unwrap();
+    let broken = folder.path().join("broken");
+    let worker = format!("[ -e '{}' ] && exit 7; exec \"$0\" app", broken.display());
+    let sticky = Sticky::new(mode, WORKERS)
+        .worker(["sh", "-c", &worker])
+        .worker_args([binaries::sticky()])
+        .start();
+    let mut crowd = Crowd::start(&sticky, 1);
+    let before = sticky.workers();
+
+    fs::write(&broken, "").unwrap();
+    let Ended { code, stdout, stderr } = sticky.reload();
+    assert_eq!((code, stdout.as_str()), (Some(1), "slot 0: a new worker starts"));
+    let reason = "error: slot 0 was not reloaded: its new worker ended with exit code 7 before it \
+                  was ready; the old one goes on";
+    assert!(stderr.starts_with(reason), "{stderr}");
+    assert_eq!(sticky.workers(), before, "the old ones serve");
+    for slot in 0..WORKERS {
+        let client = addresses_of_slot(slot, WORKERS, 1)[0];
+        let pid = whoami(client, sticky.address()).unwrap().pid;
+        assert_eq!(pid, before[slot as usize], "slot {slot}");
+    }
+
+    fs::remove_file(&broken).unwrap();
+    assert_eq!(sticky.reload().code, Some(0), "nothing is left of the one that failed");
+    crowd.wait_for_all();
+    crowd.stop_unharmed();
+    sticky.stop();
+}
+
+fn one_at_a_time(mode: Mode) {
+    let folder = TempDir::with_prefix("sticky-test-").unwrap();
+    let gate = folder.path().join("gate");
+    fs::write(&gate, "").unwrap();
+    let sticky = Sticky::new(mode, WORKERS)
+        .worker([binaries::worker_script("gated.sh")])
+        .env("GATE", &gate)
+        .env("STICKY_BINARY", binaries::sticky())
+        .start();
+    let before = sticky.workers();
+
+    fs::remove_file(&gate).unwrap();
+    sticky.signal(Signal::HUP);
+    wait_until("the new worker of slot 0 has been started", || sticky.status().slots[0].other_pid);
+    let going_on = "a reload or an upgrade is going on; wait until it is over";
+    let reload = sticky.reload();
+    assert_eq!((reload.code, reload.stdout.as_str()), (Some(1), ""));
+    assert!(reload.stderr.ends_with(&format!("refuses: {going_on}")), "{}", reload.stderr);
+    let upgrade = sticky.upgrade();
+    assert_eq!((upgrade.code, upgrade.stdout.as_str()), (Some(1), ""));
+    assert_eq!(upgrade.stderr, format!("error: not upgraded: {going_on}"));
+    assert_eq!(sticky.workers(), before);
+
+    fs::write(&gate, "").unwrap();
+    sticky.wait_for_other_workers(&before);
+    assert_eq!(sticky.reload().code, Some(0), "the one before is over");
+    sticky.stop();
+}
