@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use sticky_ebpf::{Ipv6Prefix, MAX_SLOTS, Mapping, SlotCount};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::log::LogArgs;
 use super::redis::RedisArgs;
 use super::values::{OrOff, address, duration, duration_or_off};
 use super::{Failure, block_on};
+use crate::bus::RedisUrls;
 use crate::steering::{ModeChoice, Plan};
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::status::Status;
-use crate::supervisor::{self, Settings, User};
+use crate::supervisor::{self, Settings, User, upgrade};
 
 /// Serve one port with N workers
 ///
@@ -116,7 +117,7 @@ impl Args {
         let settings = self.into_settings()?;
         block_on(async {
             if let Some(redis) = &redis {
-                redis.check().await?;
+                check(redis).await?;
                 info!("broadcasts cross workers over {redis}");
             } else {
                 info!("broadcasts cross workers over the embedded bus");
@@ -155,6 +156,17 @@ impl Args {
                 window: self.restart_window,
             },
         })
+    }
+}
+
+/// A server whose workers go on under another program shall not end because Redis is away.
+async fn check(redis: &RedisUrls) -> Result<(), Failure> {
+    match redis.check().await {
+        Err(error) if upgrade::is_one() => {
+            warn!("{error}; the workers go on without it");
+            Ok(())
+        }
+        checked => Ok(checked?),
     }
 }
 

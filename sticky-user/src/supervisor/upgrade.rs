@@ -60,6 +60,12 @@ pub fn own_path() -> Result<PathBuf, UpgradeError> {
     Ok(text.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))
 }
 
+/// Whether this process was another program before, and its workers go on.
+pub fn is_one() -> bool {
+    env::var_os(ROLLED_BACK).is_some()
+        || env::var_os("LISTEN_FDNAMES").is_some_and(|it| it == BEFORE)
+}
+
 /// Asks a program whether it could take over with the arguments of this process. Blocks; the
 /// version that it tells.
 pub fn try_out(program: &Path, note: &str) -> Result<String, UpgradeError> {
