@@ -8,6 +8,7 @@ in_every_mode!(
     nobody_notices_five_in_a_row,
     with_other_options_it_leaves_the_orphans_alone,
     without_orphans_everything_is_new,
+    a_keeper_that_is_killed_has_a_successor,
 );
 
 const WORKERS: u32 = 2;
@@ -96,5 +97,26 @@ fn without_orphans_everything_is_new(mode: Mode) {
         let answer = whoami(client, sticky.address()).unwrap();
         assert_eq!((answer.slot, answer.pid), (slot, sticky.worker(slot)));
     }
+    sticky.stop();
+}
+
+fn a_keeper_that_is_killed_has_a_successor(mode: Mode) {
+    let mut sticky = Sticky::new(mode, WORKERS).start();
+    let keeper = || {
+        let processes = sticky.processes();
+        let keeper = processes.iter().find(|process| process.contains("sticky keep"))?;
+        keeper.split(' ').next()?.parse::<u32>().ok()
+    };
+    let before = keeper().unwrap();
+    send(before, Signal::KILL);
+    wait_until("another keeper", || keeper().filter(|&keeper| keeper != before));
+    sticky.stderr.wait_for_text("the keeper has ended; starting another one");
+    let orphans = sticky.workers();
+    // It answers only after it has given everything to the new keeper.
+    assert_eq!(sticky.status().takeovers, 0);
+    sticky.kill_supervisor();
+    sticky.start_again();
+    assert_eq!(sticky.status().takeovers, 1);
+    sticky.wait_for_other_workers(&orphans);
     sticky.stop();
 }

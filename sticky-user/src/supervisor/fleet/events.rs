@@ -28,11 +28,12 @@ impl Fleet<'_> {
             return Ok(());
         };
         let (pid, served) = (seat.pid(id), seat.slot.main() == Some(id));
-        let ending = seat.slot.name() == "ending";
+        let was_ready = seat.worker(Some(id)).is_some_and(|worker| worker.ready);
+        let too_late = seat.slot.name() == "ending" && !was_ready;
         seat.workers.retain(|worker| worker.id != id);
         self.forget(pid);
         if self.phase == Phase::Starting {
-            return Err(if ending {
+            return Err(if too_late {
                 Error::WorkerNotReady { slot, within: self.settings.ready_timeout }
             } else {
                 Error::WorkerEnded { slot, how: how.to_string() }
@@ -123,6 +124,9 @@ impl Fleet<'_> {
             self.closing = None;
             let why = "a worker does not take the connections that it was passed";
             self.go_on(becoming.answer, why);
+        }
+        if self.renewal.is_some_and(|at| at <= now) {
+            self.renew_keeper();
         }
         for slot in self.settings.plan.mapping.slots().iter() {
             let seat = self.seats.get(slot as usize);

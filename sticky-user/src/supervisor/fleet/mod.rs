@@ -92,6 +92,8 @@ pub(super) struct Fleet<'a> {
     upgrading: bool,
     becoming: Option<Becoming>,
     closing: Option<Closing>,
+    /// When another keeper is started, where there is none.
+    renewal: Option<Instant>,
     /// Whose workers these are, until they are looked after.
     before: Option<Before>,
     watch: Watch,
@@ -125,6 +127,7 @@ impl<'a> Fleet<'a> {
             upgrading: false,
             becoming: None,
             closing: None,
+            renewal: None,
             before: None,
             watch,
             changed: true,
@@ -148,7 +151,10 @@ impl<'a> Fleet<'a> {
 
     async fn work(&mut self, announce: impl FnOnce(&Status)) -> Result<(), Error> {
         let mut announce = Some(announce);
-        self.entrust()?;
+        match self.entrust() {
+            Err(error) if self.phase == Phase::Starting => return Err(error),
+            entrusted => self.entrusted(entrusted),
+        }
         for slot in self.settings.plan.mapping.slots().iter() {
             self.tell(slot, Event::Start)?;
         }
@@ -175,7 +181,7 @@ impl<'a> Fleet<'a> {
                 request = control.next() => self.answer(request)?,
                 closed = done(&mut self.closing) => self.closed(closed)?,
                 () = at(deadline) => self.deadline_came()?,
-                ended = legacy.keeper_ended() => self.keeper_ended(ended)?,
+                ended = legacy.keeper_ended(), if self.renewal.is_none() => self.keeper_ended(ended),
                 () = self.watch.tick() => self.look_around(),
             }
         }
@@ -188,7 +194,7 @@ impl<'a> Fleet<'a> {
         };
         let becoming = self.becoming.as_ref().map(|becoming| becoming.until);
         let slots = self.seats.iter().filter_map(|seat| seat.slot.deadline());
-        slots.chain(closing).chain(becoming).min()
+        slots.chain(closing).chain(becoming).chain(self.renewal).min()
     }
 
     /// Ends every worker at once and waits until they have gone.

@@ -47,6 +47,9 @@ pub(super) struct Becoming {
 /// How long connections that were accepted may take to get on their way to a worker.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Between two attempts to have a keeper.
+const RENEWAL: Duration = Duration::from_secs(1);
+
 impl Fleet<'_> {
     /// Gives the keeper everything that the next supervisor needs.
     pub(super) fn entrust(&mut self) -> Result<(), Error> {
@@ -125,13 +128,31 @@ impl Fleet<'_> {
     }
 
     /// The keeper was ended by somebody: another one, so that the next supervisor finds everything.
-    pub(super) fn keeper_ended(&mut self, ended: io::Result<()>) -> Result<(), Error> {
+    pub(super) fn keeper_ended(&mut self, ended: io::Result<()>) {
         match ended {
             Ok(()) => warn!("the keeper has ended; starting another one"),
             Err(error) => warn!("cannot watch the keeper ({error}); starting another one"),
         }
-        self.parts.legacy.renew(&self.parts.run_dir)?;
-        self.entrust()
+        self.renew_keeper();
+    }
+
+    /// Starts another keeper.
+    pub(super) fn renew_keeper(&mut self) {
+        let renewed = self.parts.legacy.renew(&self.parts.run_dir).map_err(Error::from);
+        let entrusted = renewed.and_then(|()| self.entrust());
+        self.entrusted(entrusted);
+    }
+
+    /// Serving does not depend on a keeper: where there is none, another is started later.
+    pub(super) fn entrusted(&mut self, entrusted: Result<(), Error>) {
+        self.renewal = None;
+        if let Err(error) = entrusted {
+            let why = causes::on_one_line(&error);
+            error!(
+                "{why}; a supervisor that follows cannot take over; trying again in {RENEWAL:?}"
+            );
+            self.renewal = Some(Instant::now() + RENEWAL);
+        }
     }
 
     /// Goes on with the workers that an earlier supervisor noted.
