@@ -69,6 +69,13 @@ impl Hearing<'_> {
         commands: &mut UnboundedReceiver<Command>,
     ) -> io::Result<()> {
         let (reader, mut writer) = stream.into_split();
+        let Wishes { node, slot, .. } = *self.wishes;
+        say(&mut writer, &Frame::Hello { node, slot }).await?;
+        let mut reader = BufReader::new(reader);
+        // The link may have waited long for a worker to come, while what is wanted changed.
+        let Some(Frame::Welcome { node }) = read(&mut reader).await? else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
         // Commands up to here are part of the wishes already; those who wait for them still wait.
         let mut waiting = Vec::new();
         while let Ok(command) = commands.try_recv() {
@@ -76,16 +83,10 @@ impl Hearing<'_> {
                 waiting.push(answer);
             }
         }
-        let Wishes { node, slot, .. } = *self.wishes;
-        say(&mut writer, &Frame::Hello { node, slot }).await?;
         for channel in self.wishes.channels() {
             say(&mut writer, &Frame::Subscribe(channel)).await?;
         }
         self.sync(&mut writer, waiting).await?;
-        let mut reader = BufReader::new(reader);
-        let Some(Frame::Welcome { node }) = read(&mut reader).await? else {
-            return Err(io::ErrorKind::InvalidData.into());
-        };
         self.wishes.ledger.came(node);
         let ended = tokio::select! {
             // First what it still said.

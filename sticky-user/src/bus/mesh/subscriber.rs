@@ -1,7 +1,7 @@
 //! The subscribing side: a link to the worker of every other slot, to hear it.
 //!
 //! A slot's bus socket is the supervisor's: a link that is opened while the slot has no worker waits in
-//! the socket's queue for the next one, with all that was written to it.
+//! the socket's queue for the next one, and what is wanted is said when that one answers.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -19,9 +19,7 @@ use super::stay::Stay;
 use crate::turn::Turn;
 
 /// How long to wait for workers that do not answer. Those that run answer at once.
-///
-/// On a machine that runs many tests at once, at once may be later.
-pub(super) const GRACE: Duration = Duration::from_millis(if cfg!(test) { 2000 } else { 300 });
+pub(super) const GRACE: Duration = Duration::from_millis(300);
 
 /// What a link is asked to do.
 #[derive(Debug)]
