@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
@@ -18,13 +18,10 @@ use tokio::io::unix::AsyncFd;
 
 use super::Estate;
 use super::message::{Message, receive, send};
-use crate::sys::readiness;
+use crate::sys::{inherited, readiness};
 
 /// A keeper that runs answers at once.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The number of the first passed descriptor (`SD_LISTEN_FDS_START`).
-const FIRST_DESCRIPTOR: i32 = 3;
 
 /// A step of talking to the keeper failed.
 #[derive(Debug, thiserror::Error)]
@@ -63,13 +60,13 @@ impl Keeper {
                 // Signals of a terminal are not for it.
                 .process_group(0)
                 .fd_mappings(vec![
-                    FdMapping { parent_fd: listener, child_fd: FIRST_DESCRIPTOR },
-                    FdMapping { parent_fd: far, child_fd: FIRST_DESCRIPTOR + 1 },
+                    FdMapping { parent_fd: listener, child_fd: inherited::FIRST },
+                    FdMapping { parent_fd: far, child_fd: inherited::FIRST + 1 },
                 ])
                 .map_err(io::Error::other)?
                 .spawn()?;
             set_patience(&near)?;
-            Ok(Self { socket: near, process: watched(pid_of(&child)?)? })
+            Ok(Self { socket: near, process: watched(Pid::from_child(&child))? })
         };
         started().map_err(KeeperError::of("start"))
     }
@@ -142,11 +139,6 @@ impl Keeper {
     fn send(&self, message: &Message, with: Option<BorrowedFd<'_>>) -> Result<(), KeeperError> {
         send(self.socket.as_fd(), message, with).map_err(KeeperError::of("tell something to"))
     }
-}
-
-fn pid_of(child: &Child) -> io::Result<Pid> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    pid.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 fn watched(process: Pid) -> io::Result<AsyncFd<OwnedFd>> {

@@ -17,13 +17,10 @@ use rustix::stdio::dup2_stdin;
 
 pub use rights::Account;
 
-use crate::sys::close_range;
+use crate::sys::{close_range, inherited};
 
 /// The running binary itself, even where its file has been replaced.
 pub const THIS_BINARY: &str = "/proc/self/exe";
-
-/// The number of the first passed descriptor (`SD_LISTEN_FDS_START`).
-const FIRST_DESCRIPTOR: u32 = 3;
 
 /// How to become a worker.
 #[derive(Clone, Debug)]
@@ -89,7 +86,7 @@ impl Launch {
         if self.wait {
             wait().map_err(step("wait for the supervisor"))?;
         }
-        close_range::close_on_exec(FIRST_DESCRIPTOR + passed())
+        close_range::close_on_exec(inherited::FIRST.unsigned_abs() + passed())
             .map_err(step("close what the worker is not to have"))?;
         if let Some(account) = &self.account {
             account.take_on().map_err(LaunchError::User)?;

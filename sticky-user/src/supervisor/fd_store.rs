@@ -4,7 +4,7 @@
 //! systemd hands back what it was given when it starts the service again (`FileDescriptorStoreMax=`
 //! in the unit; `sd_notify(3)`, FDSTORE=1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -27,14 +27,14 @@ const NOTE: &str = "note";
 #[derive(Debug)]
 pub(super) struct FdStore {
     note: Option<File>,
-    names: Vec<String>,
+    names: BTreeSet<String>,
 }
 
 impl FdStore {
     /// systemd says in a variable how many descriptors it would take.
     pub(super) fn open() -> io::Result<Self> {
         let wanted = env::var("FDSTORE").is_ok_and(|most| most != "0");
-        let mut this = Self { note: None, names: Vec::new() };
+        let mut this = Self { note: None, names: BTreeSet::new() };
         if wanted {
             let note = File::from(memfd_create("sticky-note", MemfdFlags::CLOEXEC)?);
             // That of a supervisor before this one, in the same place.
@@ -70,7 +70,7 @@ impl FdStore {
         if let Err(error) = sd_notify::notify_with_fds(&store, &[descriptor]) {
             debug!("cannot store {name} with the service manager: {error}");
         }
-        self.names.push(name.into());
+        self.names.insert(name.into());
     }
 
     /// Removes a descriptor.
@@ -84,7 +84,7 @@ impl FdStore {
         {
             debug!("cannot remove {name} from the service manager: {error}");
         }
-        self.names.retain(|kept| kept != name);
+        self.names.remove(name);
     }
 
     /// Writes the note.

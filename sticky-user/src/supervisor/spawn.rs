@@ -13,9 +13,7 @@ use super::bus_sockets::BusSockets;
 use super::run_dir::RunDir;
 use crate::launch::THIS_BINARY;
 use crate::steering::Steering;
-
-/// The number of the first passed descriptor (`SD_LISTEN_FDS_START`).
-const FIRST_DESCRIPTOR: i32 = 3;
+use crate::sys::inherited;
 
 /// Variables that concern the supervisor, or one further up, and not its workers.
 const NOT_INHERITED: [&str; 9] = [
@@ -124,7 +122,7 @@ impl Workshop<'_> {
         let (first, others) = names.split_first().ok_or(io::ErrorKind::NotFound)?;
         command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", first);
         command.env("STICKY_FDS", others.join(":"));
-        let mappings = (FIRST_DESCRIPTOR..).zip(descriptors);
+        let mappings = (inherited::FIRST..).zip(descriptors);
         let mappings = mappings.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd });
         command.fd_mappings(mappings.collect()).map_err(io::Error::other)?;
         Ok(())

@@ -107,7 +107,7 @@ pub(super) fn become_program(program: &Path) -> io::Error {
             .env("LISTEN_FDNAMES", BEFORE)
             .fd_mappings(vec![FdMapping {
                 parent_fd: File::open(THIS_BINARY)?.into(),
-                child_fd: 3,
+                child_fd: inherited::FIRST,
             }])
             .map_err(io::Error::other)?;
         Ok(command)

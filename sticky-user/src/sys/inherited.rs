@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 /// The number of the first passed descriptor (`SD_LISTEN_FDS_START`).
-const FIRST: RawFd = 3;
+pub const FIRST: RawFd = 3;
 
 /// Names of the descriptors behind those of `LISTEN_FDS`, separated by colons.
 const FURTHER: &str = "STICKY_FDS";
