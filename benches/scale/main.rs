@@ -6,9 +6,9 @@
 //! besides the choice of the listener.
 
 mod connections;
-mod empty;
 mod port;
 mod program;
+mod reference;
 mod show;
 
 use anyhow::{Context as _, Result};
@@ -21,7 +21,6 @@ use sticky_benches::turns;
 
 use connections::Connections;
 use port::{Choice, Port};
-use program::{Counter, Run};
 
 /// Kernel programs: connections per number of slots and of open connections
 #[derive(Debug, Parser)]
@@ -53,7 +52,6 @@ struct Cost {
     number: usize,
     /// CPU time to connect, accept and close.
     microseconds: Figure,
-    run: Option<Run>,
 }
 
 fn main() -> Result<()> {
@@ -71,13 +69,18 @@ fn main() -> Result<()> {
     for &open in &options.open {
         by_open.extend(measure(SLOTS, open, open, &options)?);
     }
-    show::report(&mut report, &by_slots, &by_open, &options)?;
+    let mut runs = Vec::new();
+    for &slots in &options.slots {
+        eprintln!("{slots} slots, runs of the kernel program");
+        runs.extend(program::measure(slots, &options)?);
+    }
+    show::report(&mut report, &by_slots, &by_open, &runs, &options)?;
     report.write()
 }
 
 fn measure(slots: u32, open: usize, number: usize, options: &Options) -> Result<Vec<Cost>> {
     eprintln!("{slots} slots, {open} open connections");
-    let ports = Choice::ALL.map(|choice| Port::open(choice, slots));
+    let ports = Choice::CONNECTED.map(|choice| Port::open(choice, slots));
     let ports: Vec<Port> = ports.into_iter().collect::<Result<_>>()?;
     let all: Result<Vec<Connections>> =
         ports.iter().map(|port| Connections::with_open(port, open)).collect();
@@ -90,28 +93,12 @@ fn measure(slots: u32, open: usize, number: usize, options: &Options) -> Result<
             }
         }
     }
-    // Counting costs time itself, so it has rounds of its own.
-    let counting = program::count_runs()?;
-    let mut counters: Vec<Option<Counter>> = ports
-        .iter()
-        .map(|port| port.program.map(Counter::new).transpose())
-        .collect::<Result<_>>()?;
-    for round in 0..options.rounds {
-        for at in turns::order(round, all.len()) {
-            if let (Some(connections), Some(Some(counter))) =
-                (all.get_mut(at), counters.get_mut(at))
-            {
-                connections.microseconds(options.connections)?;
-                counter.round()?;
-            }
-        }
-    }
-    drop(counting);
-    let costs = ports.iter().zip(rounds).zip(counters).map(|((port, rounds), counter)| {
-        let run = counter.map(Counter::run).transpose()?;
-        Ok(Cost { choice: port.choice, number, microseconds: Figure::of(rounds), run })
+    let costs = ports.iter().zip(rounds).map(|(port, rounds)| Cost {
+        choice: port.choice,
+        number,
+        microseconds: Figure::of(rounds),
     });
-    costs.collect()
+    Ok(costs.collect())
 }
 
 /// Both ends of every connection are in this process: as many files as it may open.

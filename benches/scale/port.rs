@@ -4,15 +4,14 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::AsFd as _;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::Serialize;
 use sticky_benches::listen::{BACKLOG, group};
 use sticky_ebpf::{Mapping, SlotCount};
 use sticky_user::steering::{self, Mode, Plan};
 
-use crate::{empty, program};
+use crate::{program, reference};
 
 /// How the listener is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -21,6 +20,8 @@ pub(crate) enum Choice {
     Plain,
     /// A program that leaves it to the kernel's own hash.
     Empty,
+    /// The least program that chooses by address.
+    Least,
     Ebpf,
     Cbpf,
 }
@@ -37,7 +38,10 @@ pub(crate) struct Port {
 }
 
 impl Choice {
-    pub(crate) const ALL: [Self; 4] = [Self::Plain, Self::Empty, Self::Ebpf, Self::Cbpf];
+    /// Those whose connections are measured.
+    pub(crate) const CONNECTED: [Self; 4] = [Self::Plain, Self::Empty, Self::Ebpf, Self::Cbpf];
+    /// Those that the kernel counts runs of.
+    pub(crate) const COUNTED: [Self; 3] = [Self::Empty, Self::Least, Self::Ebpf];
 }
 
 impl fmt::Display for Choice {
@@ -45,6 +49,7 @@ impl fmt::Display for Choice {
         f.write_str(match self {
             Self::Plain => "no program",
             Self::Empty => "empty program",
+            Self::Least => "least program",
             Self::Ebpf => "ebpf",
             Self::Cbpf => "cbpf",
         })
@@ -55,20 +60,9 @@ impl Port {
     pub(crate) fn open(choice: Choice, slots: u32) -> Result<Self> {
         let before = program::held()?;
         let (address, listeners, held) = match choice {
-            Choice::Plain => {
-                let (listeners, address) = group(slots)?;
-                (address, listeners.into_iter().map(Into::into).collect(), Box::new(()) as Box<_>)
-            }
-            Choice::Empty => {
-                let (listeners, address) = group(slots)?;
-                let Some(first) = listeners.first() else { bail!("no listener without a slot") };
-                let program = empty::attach(first.as_fd())?;
-                (
-                    address,
-                    listeners.into_iter().map(Into::into).collect(),
-                    Box::new(program) as Box<_>,
-                )
-            }
+            Choice::Plain => with_reference(None, slots)?,
+            Choice::Empty => with_reference(Some("empty"), slots)?,
+            Choice::Least => with_reference(Some("least"), slots)?,
             Choice::Ebpf => steered(Mode::Ebpf, slots)?,
             Choice::Cbpf => steered(Mode::Cbpf, slots)?,
         };
@@ -78,6 +72,12 @@ impl Port {
 }
 
 type Opened = (SocketAddr, Vec<TcpListener>, Box<dyn Any>);
+
+fn with_reference(program: Option<&str>, slots: u32) -> Result<Opened> {
+    let (listeners, address) = group(slots)?;
+    let held = program.map(|name| reference::attach(name, &listeners)).transpose()?;
+    Ok((address, listeners.into_iter().map(Into::into).collect(), Box::new(held)))
+}
 
 fn steered(mode: Mode, slots: u32) -> Result<Opened> {
     let slots = SlotCount::new(slots)?;

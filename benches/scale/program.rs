@@ -2,18 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use aya::programs::{ProgramInfo, loaded_programs};
 use aya::sys::{Stats, enable_stats};
 use serde::Serialize;
 use sticky_benches::numbers::Figure;
+use sticky_benches::turns;
 
-/// A program's runs.
+use crate::Options;
+use crate::connections::Connections;
+use crate::port::{Choice, Port};
+
+/// Runs of one program.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Run {
+pub(crate) struct Runs {
+    pub(crate) choice: Choice,
+    pub(crate) slots: u32,
     /// One run, with what counting it takes.
     pub(crate) nanoseconds: Figure,
     /// Of the program as it is after the verifier's rewriting.
@@ -22,38 +27,45 @@ pub(crate) struct Run {
     pub(crate) verified: Option<u32>,
 }
 
-/// Reads the counters of a program.
-pub(crate) struct Counter {
-    id: u32,
-    rounds: Vec<f64>,
-    last: (u64, Duration),
+/// Measures runs of all programs in turns. Each is loaded anew for each round, since where it and its
+/// maps happen to lie in memory makes a difference too.
+pub(crate) fn measure(slots: u32, options: &Options) -> Result<Vec<Runs>> {
+    let mut rounds = Choice::COUNTED.map(|choice| (choice, Vec::new(), None));
+    let counting = enable_stats(Stats::RunTime);
+    let counting = counting.context("cannot let the kernel count runs of programs")?;
+    for round in 0..options.rounds {
+        for at in turns::order(round, rounds.len()) {
+            let Some((choice, rounds, known)) = rounds.get_mut(at) else { continue };
+            let port = Port::open(*choice, slots)?;
+            let id = port.program.context("the program is not among the files of this process")?;
+            let mut connections = Connections::with_open(&port, 0)?;
+            // The first find nothing in the processor's caches.
+            connections.microseconds(options.connections / 4)?;
+            let before = info(id)?;
+            connections.microseconds(options.connections)?;
+            let after = info(id)?;
+            rounds.push(nanoseconds(&before, &after));
+            *known = Some(after);
+        }
+    }
+    drop(counting);
+    let runs = rounds.into_iter().map(|(choice, rounds, known)| Runs {
+        choice,
+        slots,
+        nanoseconds: Figure::of(rounds),
+        instructions: known
+            .as_ref()
+            .and_then(ProgramInfo::size_translated)
+            .map(|bytes| bytes / INSTRUCTION),
+        verified: known.as_ref().and_then(ProgramInfo::verified_instruction_count),
+    });
+    Ok(runs.collect())
 }
 
-impl Counter {
-    pub(crate) fn new(id: u32) -> Result<Self> {
-        let info = info(id)?;
-        Ok(Self { id, rounds: Vec::new(), last: (info.run_count(), info.run_time()) })
-    }
-
-    /// Takes what was counted since the last time for a round.
-    #[expect(clippy::cast_precision_loss, reason = "thousands of runs")]
-    pub(crate) fn round(&mut self) -> Result<()> {
-        let info = info(self.id)?;
-        let now = (info.run_count(), info.run_time());
-        let (runs, time) = (now.0 - self.last.0, now.1.saturating_sub(self.last.1));
-        self.rounds.push(time.as_secs_f64() * 1e9 / runs as f64);
-        self.last = now;
-        Ok(())
-    }
-
-    pub(crate) fn run(self) -> Result<Run> {
-        let info = info(self.id)?;
-        Ok(Run {
-            nanoseconds: Figure::of(self.rounds),
-            instructions: info.size_translated().map(|bytes| bytes / INSTRUCTION),
-            verified: info.verified_instruction_count(),
-        })
-    }
+#[expect(clippy::cast_precision_loss, reason = "thousands of runs")]
+fn nanoseconds(before: &ProgramInfo, after: &ProgramInfo) -> f64 {
+    let time = after.run_time().saturating_sub(before.run_time());
+    time.as_secs_f64() * 1e9 / (after.run_count() - before.run_count()) as f64
 }
 
 fn info(id: u32) -> Result<ProgramInfo> {
@@ -63,11 +75,6 @@ fn info(id: u32) -> Result<ProgramInfo> {
 
 /// Bytes.
 const INSTRUCTION: u32 = 8;
-
-/// Lets the kernel count runs and time of all programs, until this is dropped.
-pub(crate) fn count_runs() -> Result<OwnedFd> {
-    enable_stats(Stats::RunTime).context("cannot let the kernel count runs of programs")
-}
 
 /// Ids of the programs of which this process holds a descriptor.
 pub(crate) fn held() -> Result<BTreeSet<u32>> {

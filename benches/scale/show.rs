@@ -7,12 +7,14 @@ use sticky_benches::report::Report;
 use sticky_benches::table::Table;
 
 use crate::port::Choice;
+use crate::program::Runs;
 use crate::{Cost, Options, SLOTS};
 
 pub(crate) fn report(
     report: &mut Report,
     by_slots: &[Cost],
     by_open: &[Cost],
+    runs: &[Runs],
     options: &Options,
 ) -> Result<()> {
     let Options { rounds, connections, .. } = options;
@@ -22,23 +24,24 @@ pub(crate) fn report(
     ));
     report.say(&costs(by_slots, "slots"));
     report.say(&costs(by_open, &format!("open connections, {SLOTS} slots")));
-    report.say(&runs(by_slots));
+    report.say(&by_program(runs));
     report.data("by_slots", &by_slots)?;
     report.data("by_open", &by_open)?;
+    report.data("runs", &runs)?;
     let slots = "CPU time of a connection by number of slots";
     let open = "CPU time of a connection by number of open connections";
     report.picture(
         Picture::default()
             .with(panel(slots, by_slots))
             .with(panel(open, by_open))
-            .with(times(by_slots)),
+            .with(times(runs)),
     );
     Ok(())
 }
 
 /// The costs of each number, in the order of the choices.
 fn by_number(costs: &[Cost]) -> impl Iterator<Item = &[Cost]> {
-    costs.chunks(Choice::ALL.len())
+    costs.chunks(Choice::CONNECTED.len())
 }
 
 fn number(row: &[Cost]) -> String {
@@ -46,7 +49,7 @@ fn number(row: &[Cost]) -> String {
 }
 
 fn costs(costs: &[Cost], what: &str) -> Table {
-    let heads = Choice::ALL.map(|choice| choice.to_string());
+    let heads = Choice::CONNECTED.map(|choice| choice.to_string());
     let mut table = Table::new([what.to_owned()].into_iter().chain(heads));
     for row in by_number(costs) {
         let figures = row.iter().map(|cost| cost.microseconds.to_string());
@@ -55,28 +58,25 @@ fn costs(costs: &[Cost], what: &str) -> Table {
     table
 }
 
-/// One run of the programs that the kernel counts.
-fn runs(costs: &[Cost]) -> Table {
-    let mut table = Table::new([
-        "slots",
-        "empty program, ns a run",
-        "ebpf, ns a run",
-        "difference, ns",
-        "instructions, empty",
-        "instructions, ebpf",
-        "verifier looked at",
-    ]);
-    for row in by_number(costs) {
-        let run = |choice| row.iter().find(|cost| cost.choice == choice)?.run.as_ref();
-        let (Some(empty), Some(ebpf)) = (run(Choice::Empty), run(Choice::Ebpf)) else { continue };
+/// One run of each program, as the kernel counts it.
+fn by_program(runs: &[Runs]) -> Table {
+    let names = Choice::COUNTED.map(|choice| format!("{choice}, ns a run"));
+    let others = ["over empty, ns", "over least, ns", "instructions", "verifier looked at"];
+    let mut table = Table::new(
+        ["slots".to_owned()].into_iter().chain(names).chain(others.map(ToOwned::to_owned)),
+    );
+    for row in runs.chunks(Choice::COUNTED.len()) {
+        let [empty, least, ebpf] = row else { continue };
+        let over = |other: &Runs| short(ebpf.nanoseconds.median - other.nanoseconds.median);
         let count =
             |count: Option<u32>| count.map_or_else(|| "–".into(), |count| count.to_string());
         table.row([
-            number(row),
+            ebpf.slots.to_string(),
             empty.nanoseconds.to_string(),
+            least.nanoseconds.to_string(),
             ebpf.nanoseconds.to_string(),
-            short(ebpf.nanoseconds.median - empty.nanoseconds.median),
-            count(empty.instructions),
+            over(empty),
+            over(least),
             count(ebpf.instructions),
             count(ebpf.verified),
         ]);
@@ -85,7 +85,7 @@ fn runs(costs: &[Cost]) -> Table {
 }
 
 fn panel(title: &str, costs: &[Cost]) -> Panel {
-    let names = Choice::ALL.map(|choice| choice.to_string());
+    let names = Choice::CONNECTED.map(|choice| choice.to_string());
     let mut panel = Panel::new(title, "µs to connect, accept and close").series(names);
     for row in by_number(costs) {
         panel.row(number(row), row.iter().map(|cost| Some(cost.microseconds)).collect());
@@ -93,13 +93,13 @@ fn panel(title: &str, costs: &[Cost]) -> Panel {
     panel
 }
 
-fn times(costs: &[Cost]) -> Panel {
-    let names = [Choice::Empty, Choice::Ebpf].map(|choice| choice.to_string());
-    let mut panel =
-        Panel::new("One run of the kernel program by number of slots", "ns").series(names);
-    for row in by_number(costs) {
-        let bars = row.iter().filter_map(|cost| cost.run.as_ref()).map(|run| Some(run.nanoseconds));
-        panel.row(number(row), bars.collect());
+fn times(runs: &[Runs]) -> Panel {
+    let names = Choice::COUNTED.map(|choice| choice.to_string());
+    let title = "One run of the kernel program by number of slots";
+    let mut panel = Panel::new(title, "ns").series(names);
+    for row in runs.chunks(Choice::COUNTED.len()) {
+        let slots = row.first().map_or_else(String::new, |run| run.slots.to_string());
+        panel.row(slots, row.iter().map(|run| Some(run.nanoseconds)).collect());
     }
     panel
 }

@@ -4,42 +4,46 @@
 //! runs = other_protocol + unreadable + no_bucket + sum over slots (selected + empty + refused)
 //! ```
 //!
-//! The sum itself is not counted: that would be one look-up more in every run.
+//! The sum itself is not counted: that would be one more write in every run.
 
-/// One per program: what was dropped before a slot was known.
+use crate::MAX_SLOTS;
+
+const SLOTS: usize = MAX_SLOTS as usize;
+
+/// What one CPU counted. Each kind has its slots side by side, so that those that count in every
+/// run, `selected`, share as few cache lines as can be.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DropCounters {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counters {
     /// Dropped: neither IPv4 nor IPv6.
     pub other_protocol: u64,
     /// Dropped: the source address could not be read from the packet.
     pub unreadable: u64,
     /// Dropped: the table of buckets has no entry for the key.
     pub no_bucket: u64,
-}
-
-/// One per slot.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SlotCounters {
     /// Given to the slot's listener.
-    pub selected: u64,
+    pub selected: [u64; SLOTS],
     /// Dropped: the slot has no listener.
-    pub empty: u64,
+    pub empty: [u64; SLOTS],
     /// Dropped: the kernel refused the slot's listener (not of this port's group).
-    pub refused: u64,
+    pub refused: [u64; SLOTS],
 }
 
-/// As user space reads it from the map: the fields in their order.
-impl From<[u64; 3]> for DropCounters {
-    fn from([other_protocol, unreadable, no_bucket]: [u64; 3]) -> Self {
-        Self { other_protocol, unreadable, no_bucket }
-    }
-}
+/// The number of counters in [`Counters`].
+pub const COUNTERS: usize = size_of::<Counters>() / size_of::<u64>();
 
 /// As user space reads it from the map: the fields in their order.
-impl From<[u64; 3]> for SlotCounters {
-    fn from([selected, empty, refused]: [u64; 3]) -> Self {
-        Self { selected, empty, refused }
+impl From<[u64; COUNTERS]> for Counters {
+    fn from(counts: [u64; COUNTERS]) -> Self {
+        let mut counts = counts.into_iter();
+        let mut next = || counts.next().unwrap_or_default();
+        Self {
+            other_protocol: next(),
+            unreadable: next(),
+            no_bucket: next(),
+            selected: [(); SLOTS].map(|()| next()),
+            empty: [(); SLOTS].map(|()| next()),
+            refused: [(); SLOTS].map(|()| next()),
+        }
     }
 }

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! This library is written once and used by everyone who needs the mapping: the kernel program
-//! beside it (`src/main.rs`), the supervisor, the command line, the tests and the benches. It has
-//! no dependency, allocates nothing and never panics.
+//! (`src/program/steer.rs`), the supervisor, the command line, the tests and the benches. It has no
+//! dependency, allocates nothing and never panics.
 //!
 //! ```
 //! use sticky_ebpf::{Mapping, SlotCount};
@@ -21,10 +21,7 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::inline_always,
-    reason = "the kernel program is to be one function, without calls"
-)]
+#![expect(clippy::inline_always, reason = "the kernel program does without calls")]
 
 pub mod counters;
 pub mod key;

@@ -10,11 +10,8 @@ pub const BUCKETS: &str = "BUCKETS";
 /// Socket array, slot -> listener.
 pub const LISTENERS: &str = "LISTENERS";
 
-/// Per-CPU array with one entry: [`crate::counters::DropCounters`].
-pub const DROPS: &str = "DROPS";
-
-/// Per-CPU array, slot -> [`crate::counters::SlotCounters`].
-pub const SLOTS: &str = "SLOTS";
+/// Per-CPU array with one entry: [`crate::counters::Counters`].
+pub const COUNTERS: &str = "COUNTERS";
 
 /// Constant of the program, set when it is loaded: the number of buckets (u32).
 pub const BUCKET_COUNT: &str = "BUCKET_COUNT";

@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Bench::Scale(rest) => {
             let tools = setup::ebpf()?;
             build_ebpf::build(&tools)?;
-            build_ebpf::build_empty(&tools)?;
+            build_ebpf::build_reference(&tools)?;
             bench("scale", &rest.args)
         }
         Bench::Bus(rest) => {

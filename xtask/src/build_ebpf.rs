@@ -12,8 +12,8 @@ use crate::{
 };
 
 const PACKAGE: &str = "sticky-ebpf";
-/// Does nothing: what `cargo xtask bench scale` compares with.
-const EMPTY: &str = "sticky-ebpf-empty";
+/// What `cargo xtask bench scale` compares with.
+const REFERENCE: &str = "sticky-ebpf-reference";
 
 /// Build the kernel program into target/sticky/sticky-ebpf.o
 ///
@@ -32,9 +32,9 @@ pub(crate) fn build(tools: &Ebpf) -> Result<PathBuf> {
     build_binary(tools, PACKAGE)
 }
 
-/// The empty program, for the bench.
-pub(crate) fn build_empty(tools: &Ebpf) -> Result<PathBuf> {
-    build_binary(tools, EMPTY)
+/// The programs that the bench compares with.
+pub(crate) fn build_reference(tools: &Ebpf) -> Result<PathBuf> {
+    build_binary(tools, REFERENCE)
 }
 
 fn build_binary(tools: &Ebpf, name: &str) -> Result<PathBuf> {

@@ -1,7 +1,7 @@
 //! What a mode counts.
 
 use serde::{Deserialize, Serialize};
-use sticky_ebpf::counters::{DropCounters, SlotCounters};
+use sticky_ebpf::{SlotCount, counters};
 
 /// Decisions so far, in stages that add up:
 /// `runs = other_protocol + unreadable + no_bucket + sum over slots (selected + empty + refused)`.
@@ -37,18 +37,17 @@ impl Counters {
         self.other_protocol + self.unreadable + self.no_bucket + by_slot
     }
 
-    pub(super) fn new(drops: DropCounters, slots: impl Iterator<Item = SlotCounters>) -> Self {
-        let slots: Vec<SlotCounts> = slots.map(SlotCounts::from).collect();
+    /// What the kernel program counted, of the slots that there are.
+    pub(super) fn of_kernel(counted: &counters::Counters, slots: SlotCount) -> Self {
+        let counters::Counters { other_protocol, unreadable, no_bucket, .. } = *counted;
+        let by_slot = counted.selected.iter().zip(&counted.empty).zip(&counted.refused);
+        let by_slot = by_slot
+            .map(|((&selected, &empty), &refused)| SlotCounts { selected, empty, refused })
+            .take(slots.get() as usize);
+        let slots: Vec<SlotCounts> = by_slot.collect();
         let selected: u64 = slots.iter().map(|slot| slot.selected).sum();
-        let DropCounters { other_protocol, unreadable, no_bucket } = drops;
         let mut this = Self { runs: 0, other_protocol, unreadable, no_bucket, slots };
         this.runs = selected + this.dropped();
         this
-    }
-}
-
-impl From<SlotCounters> for SlotCounts {
-    fn from(SlotCounters { selected, empty, refused }: SlotCounters) -> Self {
-        Self { selected, empty, refused }
     }
 }

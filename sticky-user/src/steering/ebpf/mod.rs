@@ -115,7 +115,7 @@ impl Steering for Ebpf {
     }
 
     fn counters(&self) -> Result<Option<Counters>, Error> {
-        self.program.counters().map(Some)
+        self.program.counters(self.mapping.slots()).map(Some)
     }
 
     fn listeners(&self) -> Option<&Listeners> {
@@ -140,8 +140,8 @@ impl Steering for Ebpf {
     /// With no listener in the map the program drops, so that clients are refused at once and can
     /// go elsewhere.
     fn close(&mut self) -> Closing {
-        let cleared: Vec<_> =
-            (0..self.program.slots()).map(|slot| self.program.clear_listener(slot)).collect();
+        let slots = self.mapping.slots().iter();
+        let cleared: Vec<_> = slots.map(|slot| self.program.clear_listener(slot)).collect();
         Box::pin(ready(cleared.into_iter().collect()))
     }
 }

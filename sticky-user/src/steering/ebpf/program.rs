@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, PerCpuValues, ReusePortSockArray};
 use aya::programs::SkReuseport;
 use aya::{Ebpf, EbpfError, EbpfLoader};
-use sticky_ebpf::counters::{DropCounters, SlotCounters};
-use sticky_ebpf::{MAX_BUCKETS, Mapping, maps};
+use sticky_ebpf::counters::COUNTERS;
+use sticky_ebpf::{MAX_BUCKETS, Mapping, SlotCount, maps};
 
 use super::log::Log;
 use super::object;
@@ -23,8 +23,7 @@ pub(super) struct Program {
     loaded: OwnedFd,
     buckets: Array<MapData, [u8; MAX_BUCKETS]>,
     listeners: ReusePortSockArray<MapData>,
-    drops: PerCpuArray<MapData, [u64; 3]>,
-    slots: PerCpuArray<MapData, [u64; 3]>,
+    counters: PerCpuArray<MapData, [u64; COUNTERS]>,
     /// Duplicates of the maps' descriptors, which the types above do not show.
     maps: Vec<(&'static str, OwnedFd)>,
 }
@@ -46,7 +45,6 @@ impl Program {
         loader
             .btf(None)
             .map_max_entries(maps::LISTENERS, slots)
-            .map_max_entries(maps::SLOTS, slots)
             .override_global(maps::BUCKET_COUNT, &buckets, true)
             .override_global(maps::IPV6_PREFIX, &prefix, true)
             .override_global(maps::LOG_LEVEL, &log_level, true);
@@ -86,8 +84,7 @@ impl Program {
             loaded: program,
             buckets: typed(Map::Array(data(maps::BUCKETS)?))?,
             listeners: typed(Map::ReusePortSockArray(data(maps::LISTENERS)?))?,
-            drops: typed(Map::PerCpuArray(data(maps::DROPS)?))?,
-            slots: typed(Map::PerCpuArray(data(maps::SLOTS)?))?,
+            counters: typed(Map::PerCpuArray(data(maps::COUNTERS)?))?,
             maps,
         })
     }
@@ -133,17 +130,10 @@ impl Program {
         }
     }
 
-    pub(super) fn slots(&self) -> u32 {
-        self.slots.len()
-    }
-
-    pub(super) fn counters(&self) -> Result<Counters, Error> {
-        let step = "read the counters of the kernel program";
-        let drops = self.drops.get(&0, 0).map_err(Error::map(step))?;
-        let slots: Result<Vec<_>, _> = self.slots.iter().collect();
-        let slots = slots.map_err(Error::map(step))?;
-        let slots = slots.iter().map(|values| SlotCounters::from(sum(values)));
-        Ok(Counters::new(DropCounters::from(sum(&drops)), slots))
+    pub(super) fn counters(&self, slots: SlotCount) -> Result<Counters, Error> {
+        let counted = self.counters.get(&0, 0);
+        let counted = counted.map_err(Error::map("read the counters of the kernel program"))?;
+        Ok(Counters::of_kernel(&sum(&counted).into(), slots))
     }
 }
 
