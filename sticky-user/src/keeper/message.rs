@@ -37,18 +37,18 @@ pub(super) fn send(
     if text.len() > LONGEST {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the message is too long"));
     }
-    message::send(socket, &text, descriptor.as_slice())
+    message::send(socket, &text, descriptor)
 }
 
 /// `None` when the other end has closed.
 pub(super) fn receive(socket: impl AsFd) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
     let mut text = vec![0; LONGEST];
-    let (length, mut descriptors) = message::receive(socket, &mut text)?;
+    let (length, descriptor) = message::receive(socket, &mut text)?;
     if length == 0 {
         return Ok(None);
     }
     let message = serde_json::from_slice(text.get(..length).unwrap_or_default())?;
-    Ok(Some((message, descriptors.pop())))
+    Ok(Some((message, descriptor)))
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
         #[test]
         fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 1..200)) {
             let (near, far) = pair();
-            message::send(&near, &bytes, &[]).unwrap();
+            message::send(&near, &bytes, None).unwrap();
             let _ = receive(&far);
         }
     }

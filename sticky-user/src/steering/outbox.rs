@@ -9,7 +9,6 @@ use std::time::Duration;
 use rustix::process::{Resource, getrlimit};
 use sticky_ebpf::SlotCount;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
@@ -51,14 +50,14 @@ impl Outboxes {
     ) -> Result<Self, Error> {
         let outbox = |slot| {
             let (near, far) = pair(slot)?;
-            Ok((Outbox::new(near, limit).map_err(Error::system(STEP))?, far))
+            Ok((Outbox::new(near, limit), far))
         };
         slots.iter().map(outbox).collect::<Result<_, Error>>().map(Self)
     }
 
     pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
         for (slot, (outbox, far_end)) in (0..).zip(&self.0) {
-            kept.insert(near(slot), outbox.socket.get_ref().try_clone()?);
+            kept.insert(near(slot), outbox.socket.try_clone()?);
             kept.insert(far(slot), far_end.try_clone()?);
         }
         Ok(())
@@ -113,7 +112,7 @@ fn share_of_open_files(slots: SlotCount) -> u16 {
 /// slow worker holds up nobody else.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    socket: Arc<AsyncFd<OwnedFd>>,
+    socket: Arc<OwnedFd>,
     overflow: mpsc::Sender<OwnedFd>,
     /// Connections that wait in `overflow` or are being sent from it.
     waiting: Arc<watch::Sender<u32>>,
@@ -124,8 +123,8 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// At most `limit` connections wait beside those in the socket.
-    pub(super) fn new(socket: OwnedFd, limit: u16) -> io::Result<Self> {
-        let socket = Arc::new(readiness::watch(socket, Interest::WRITABLE)?);
+    pub(super) fn new(socket: OwnedFd, limit: u16) -> Self {
+        let socket = Arc::new(socket);
         let (overflow, waiting_connections) = mpsc::channel(usize::from(limit).max(1));
         let waiting = Arc::new(watch::Sender::new(0));
         let selected = Arc::new(AtomicU64::new(0));
@@ -135,13 +134,13 @@ impl Outbox {
             Arc::clone(&waiting),
             Arc::clone(&selected),
         ));
-        Ok(Self { socket, overflow, waiting, limit, selected, refused: AtomicU64::new(0) })
+        Self { socket, overflow, waiting, limit, selected, refused: AtomicU64::new(0) }
     }
 
     /// Passes a connection on, now or as soon as the socket takes it. Closes it when too many wait.
     pub(super) fn pass(&self, connection: OwnedFd) {
         if *self.waiting.borrow() == 0 {
-            match fd_passing::send(self.socket.get_ref(), connection.as_fd()) {
+            match fd_passing::send(&self.socket, connection.as_fd()) {
                 Ok(()) => {
                     self.selected.fetch_add(1, Ordering::Relaxed);
                     return;
@@ -186,7 +185,7 @@ impl Outbox {
 /// Sends what waits, in order, whenever the socket takes it.
 async fn flush(
     mut connections: mpsc::Receiver<OwnedFd>,
-    socket: Arc<AsyncFd<OwnedFd>>,
+    socket: Arc<OwnedFd>,
     waiting: Arc<watch::Sender<u32>>,
     selected: Arc<AtomicU64>,
 ) {
@@ -201,11 +200,15 @@ async fn flush(
     }
 }
 
-/// Sends as soon as the socket takes it.
-async fn send(socket: &AsyncFd<OwnedFd>, connection: &OwnedFd) -> io::Result<()> {
+/// Sends as soon as the socket takes it. Watches the socket no longer than that: whenever a worker
+/// takes a connection, the runtime would be woken for nothing.
+async fn send(socket: &OwnedFd, connection: &OwnedFd) -> io::Result<()> {
     loop {
-        let send = |socket: &OwnedFd| fd_passing::send(socket, connection.as_fd());
-        match socket.async_io(Interest::WRITABLE, send).await {
+        match fd_passing::send(socket, connection.as_fd()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let watched = readiness::watch(socket.as_fd(), Interest::WRITABLE)?;
+                drop(watched.writable().await?);
+            }
             Err(error) if fd_passing::is_crowded(&error) => {
                 tokio::time::sleep(PAUSE).await; // real delay: the limit of a user has no event
             }

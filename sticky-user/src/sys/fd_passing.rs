@@ -35,17 +35,16 @@ pub fn is_crowded(error: &io::Error) -> bool {
 
 /// Sends `connection`. See [`is_crowded`] for the errors that pass.
 pub fn send(socket: impl AsFd, connection: BorrowedFd<'_>) -> io::Result<()> {
-    message::send(socket, &PAYLOAD, &[connection])
+    message::send(socket, &PAYLOAD, Some(connection))
 }
 
 /// Receives a connection, close-on-exec. `None` when the other end has closed; `WouldBlock` when
 /// none waits; `InvalidData` when a message does not carry exactly one descriptor.
 pub fn receive(socket: impl AsFd) -> io::Result<Option<OwnedFd>> {
     let mut payload = PAYLOAD;
-    let (length, mut received) = message::receive(socket, &mut payload)?;
-    match (length, received.pop()) {
+    match message::receive(socket, &mut payload)? {
         (0, None) => Ok(None),
-        (1, Some(connection)) if received.is_empty() => Ok(Some(connection)),
+        (1, Some(connection)) => Ok(Some(connection)),
         _ => Err(invalid("a message does not carry exactly one connection")),
     }
 }
@@ -102,10 +101,11 @@ mod tests {
         let (near, far) = pair(100).unwrap();
         let (read, write) = rustix::pipe::pipe().unwrap();
         send_raw(&near, &[0], &[read.as_fd(), read.as_fd(), read.as_fd()]);
+        send_raw(&near, &[0], &[read.as_fd(), read.as_fd()]);
         send_raw(&near, &[0, 0], &[read.as_fd()]);
         rustix::net::send(&near, &[0], SendFlags::empty()).unwrap();
         drop(read);
-        for _ in 0..3 {
+        for _ in 0..4 {
             assert_eq!(receive(&far).unwrap_err().kind(), io::ErrorKind::InvalidData);
         }
         // With the last reader gone a pipe breaks: no descriptor was kept.

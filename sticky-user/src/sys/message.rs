@@ -9,13 +9,16 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-/// No message carries more descriptors.
-pub const MOST_DESCRIPTORS: usize = 1;
-
-/// Sends a message. A receiver that has gone is an error, not a SIGPIPE.
-pub fn send(socket: impl AsFd, payload: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+/// Sends a message, with a descriptor or without. A receiver that has gone is an error, not a
+/// SIGPIPE.
+pub fn send(
+    socket: impl AsFd,
+    payload: &[u8],
+    descriptor: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = descriptor.as_slice();
     if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -23,23 +26,27 @@ pub fn send(socket: impl AsFd, payload: &[u8], descriptors: &[BorrowedFd<'_>]) -
     Ok(())
 }
 
-/// Receives a message into `payload`: its length, 0 when the other end has closed, and what came
-/// with it, close-on-exec. `InvalidData` when it is longer, or carries too many descriptors.
-pub fn receive(socket: impl AsFd, payload: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+/// Receives a message into `payload`: its length, 0 when the other end has closed, and the
+/// descriptor that came with it, close-on-exec. `InvalidData` when it is longer, or carries more
+/// descriptors.
+pub fn receive(socket: impl AsFd, payload: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let message =
         recvmsg(socket, &mut [IoSliceMut::new(payload)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
-    let received = control
+    let mut received = control
         .drain()
         .filter_map(|message| match message {
             RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
             _ => None,
         })
-        .flatten()
-        .collect();
-    if message.flags.intersects(ReturnFlags::CTRUNC | ReturnFlags::TRUNC) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "a message was truncated"));
+        .flatten();
+    let descriptor = received.next();
+    // The space is rounded up, and holds a second one.
+    if received.next().is_some()
+        || message.flags.intersects(ReturnFlags::CTRUNC | ReturnFlags::TRUNC)
+    {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a message carries too much"));
     }
-    Ok((message.bytes, received))
+    Ok((message.bytes, descriptor))
 }
