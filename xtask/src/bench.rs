@@ -26,6 +26,8 @@ enum Bench {
     Steady(Rest),
     /// The kernel program, with slots and open connections
     Scale(Rest),
+    /// Servers that start and servers that rest: time to READY, memory, wake-ups
+    Rest(Rest),
     /// Broadcasts between workers: embedded bus beside Redis
     Bus(Rest),
     /// Put what is in target/bench into the docs
@@ -61,6 +63,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             build_ebpf::build_reference(&tools)?;
             bench("scale", &rest.args)
         }
+        Bench::Rest(rest) => {
+            sticky()?;
+            bench("rest", &rest.args)
+        }
         Bench::Bus(rest) => {
             setup::redis()?;
             bench("bus", &rest.args)
@@ -69,10 +75,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
 }
 
-/// What the benches that start whole servers need.
+/// What the benches that start whole servers need: sticky's peers too.
 fn servers() -> Result<()> {
-    build_ebpf::build(&setup::ebpf()?)?;
     setup::proxies();
+    sticky()
+}
+
+fn sticky() -> Result<()> {
+    build_ebpf::build(&setup::ebpf()?)?;
     exec::run(cargo::here().args([
         "build",
         "--release",
