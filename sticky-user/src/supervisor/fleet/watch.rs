@@ -2,6 +2,7 @@
 //! a worker, and programs that join the port.
 
 use std::collections::{BTreeSet, HashMap};
+use std::future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -26,21 +27,26 @@ const LOOK: Duration = Duration::from_secs(10);
 pub(super) struct Watch {
     listeners: HashMap<u32, Task>,
     queues: HashMap<u32, Task>,
-    interval: Interval,
+    /// Where there is something to do once in a while.
+    interval: Option<Interval>,
     strangers: Option<Strangers>,
     known: BTreeSet<u64>,
 }
 
 impl Watch {
     pub(super) fn of(steering: &dyn Steering, happen: &UnboundedSender<Happened>) -> Self {
-        let pause = sd_notify::watchdog_enabled().map_or(LOOK, |watchdog| LOOK.min(watchdog / 2));
-        let mut interval = interval(pause.max(Duration::from_millis(1)));
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let strangers = steering.listeners().map(Strangers::to);
+        let of_service = sd_notify::watchdog_enabled().map(|watchdog| LOOK.min(watchdog / 2));
+        let interval = of_service.or(strangers.as_ref().map(|_| LOOK)).map(|pause| {
+            let mut interval = interval(pause.max(Duration::from_millis(1)));
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            interval
+        });
         let mut this = Self {
             listeners: HashMap::new(),
             queues: HashMap::new(),
             interval,
-            strangers: steering.listeners().map(Strangers::to),
+            strangers,
             known: BTreeSet::new(),
         };
         for slot in (0..).take(steering.listeners().iter().flat_map(|it| it.iter()).count()) {
@@ -66,7 +72,10 @@ impl Watch {
     }
 
     pub(super) async fn tick(&mut self) {
-        self.interval.tick().await;
+        match &mut self.interval {
+            Some(interval) => drop(interval.tick().await),
+            None => future::pending().await,
+        }
     }
 
     /// Tells once when connections wait at `slot`.
