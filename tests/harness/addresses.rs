@@ -34,16 +34,12 @@ pub fn edge_addresses() -> Vec<Ipv4Addr> {
 const NETWORK: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 0);
 
 fn spread() -> impl Iterator<Item = Ipv4Addr> {
-    // A linear congruential generator with full period.
-    let mut state: u32 = 1;
+    let mut random = fastrand::Rng::with_seed(1);
     let mut seen = HashSet::new();
     std::iter::repeat_with(move || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let [width, b, c, d] = state.to_be_bytes();
-        // Short octets are rare in random bytes, and they are what the digit rule is about.
-        let limit = [10, 100, 255, 255];
-        let cut = |octet: u8, turn: u8| octet % limit[usize::from(width >> (2 * turn)) % 4];
-        Ipv4Addr::new(127, cut(b, 0), cut(c, 1), cut(d, 2).max(1))
+        // Short octets are rare among all, and they are what the digit rule is about.
+        let mut octet = || random.choice([10, 100, 255, 255]).map_or(0, |limit| random.u8(..limit));
+        Ipv4Addr::new(127, octet(), octet(), octet().max(1))
     })
     .filter(move |&address| seen.insert(address))
 }
