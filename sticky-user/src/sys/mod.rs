@@ -6,5 +6,6 @@ pub mod inherited;
 pub mod message;
 pub mod readiness;
 pub mod reuseport;
+pub mod scheduling;
 pub mod tcp_info;
 pub mod tcp_md5;

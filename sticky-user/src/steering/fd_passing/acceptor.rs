@@ -1,28 +1,30 @@
-//! Accepts, looks the slot up, passes on.
+//! Accepts, looks the slot up, passes on: in a thread of its own.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use socket2::SockRef;
 use sticky_ebpf::Mapping;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::runtime;
 use tokio::sync::{oneshot, watch};
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use crate::listener::Listeners;
 use crate::steering::adoption::next;
 use crate::steering::outbox::Outboxes;
 use crate::steering::{Error, Plan};
-use crate::sys::readiness;
+use crate::sys::{readiness, scheduling};
 
 /// Pause after a failure that hits every connection, such as no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections accepted before the rest of the supervisor has a turn.
+/// Connections accepted before it looks whether to stop.
 const IN_A_TURN: u32 = 64;
 
 /// How to stop.
@@ -36,7 +38,7 @@ pub(super) enum Stop {
 
 /// The one listener of the port.
 #[derive(Debug)]
-pub(super) struct Acceptor {
+struct Acceptor {
     listener: AsyncFd<OwnedFd>,
     mapping: watch::Receiver<Mapping>,
     outboxes: Arc<Outboxes>,
@@ -44,19 +46,56 @@ pub(super) struct Acceptor {
     log: bool,
 }
 
-impl Acceptor {
-    pub(super) fn new(
+/// The thread that accepts. Dropped, it pauses as soon as it can.
+#[derive(Debug)]
+pub(super) struct Accepting {
+    stop: oneshot::Sender<Stop>,
+    ended: oneshot::Receiver<Result<(), Error>>,
+}
+
+impl Accepting {
+    pub(super) fn start(
         listeners: &Listeners,
         plan: &Plan,
         mapping: watch::Receiver<Mapping>,
         outboxes: Arc<Outboxes>,
     ) -> Result<Self, Error> {
-        let listener = watched(listeners).map_err(Error::system("watch the listener"))?;
-        Ok(Self { listener, mapping, outboxes, backlog: plan.backlog, log: plan.log })
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(Error::system("make a runtime"))?;
+        let listener = {
+            let _entered = runtime.enter();
+            watched(listeners).map_err(Error::system("watch the listener"))?
+        };
+        let acceptor =
+            Acceptor { listener, mapping, outboxes, backlog: plan.backlog, log: plan.log };
+        let (stop, stopped) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let accept = move || {
+            // Where every processor is busy, who is woken for each connection would stop a worker for
+            // it. Like this several are accepted at once.
+            if let Err(error) = scheduling::without_displacing() {
+                debug!("the thread that accepts has the usual priority: {error}");
+            }
+            // Nobody to tell: the supervisor itself is ending.
+            let _ = end.send(runtime.block_on(acceptor.run(stopped)));
+        };
+        let thread = thread::Builder::new().name("sticky-accept".into()).spawn(accept);
+        thread.map_err(Error::system("start the thread that accepts"))?;
+        Ok(Self { stop, ended })
     }
 
+    /// Waits until it has stopped.
+    pub(super) async fn stop(self, how: Stop) -> Result<(), Error> {
+        // One that has ended already need not be told.
+        let _ = self.stop.send(how);
+        let ended = self.ended.await;
+        ended.map_err(|error| Error::system("stop accepting")(io::Error::other(error)))?
+    }
+}
+
+impl Acceptor {
     /// Accepts until it is told to stop, or whoever would tell it has gone.
-    pub(super) async fn run(self, mut stop: oneshot::Receiver<Stop>) -> Result<(), Error> {
+    async fn run(self, mut stop: oneshot::Receiver<Stop>) -> Result<(), Error> {
         let stop = loop {
             let ready = tokio::select! {
                 biased;

@@ -12,10 +12,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use sticky_ebpf::Mapping;
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 
-use self::acceptor::{Acceptor, Stop};
+use self::acceptor::{Accepting, Stop};
 use super::kept::take;
 use super::outbox::{Outbox, Outboxes};
 use super::{Closing, Counters, Error, Kept, Lent, Mode, Plan, SlotCounts, Steering};
@@ -31,9 +30,6 @@ pub struct FdPassing {
     plan: Plan,
     acceptor: Option<Accepting>,
 }
-
-/// What accepts, and what stops it.
-type Accepting = (JoinHandle<Result<(), Error>>, oneshot::Sender<Stop>);
 
 impl FdPassing {
     /// Opens one listener and begins to accept. Needs a tokio runtime.
@@ -65,10 +61,8 @@ impl FdPassing {
         let acceptor = self.acceptor.take();
         let outboxes = Arc::clone(&self.outboxes);
         Box::pin(async move {
-            if let Some((acceptor, stopping)) = acceptor {
-                // An acceptor that has ended already need not be told.
-                let _ = stopping.send(stop);
-                acceptor.await.map_err(Error::system("stop accepting"))??;
+            if let Some(acceptor) = acceptor {
+                acceptor.stop(stop).await?;
             }
             outboxes.flushed().await;
             Ok(())
@@ -161,11 +155,10 @@ impl Steering for FdPassing {
     }
 
     fn unpause(&mut self) -> Result<(), Error> {
-        let (stopping, stop) = oneshot::channel();
         let mapping = self.mapping.subscribe();
         let outboxes = Arc::clone(&self.outboxes);
-        let acceptor = Acceptor::new(&self.listeners, &self.plan, mapping, outboxes)?;
-        self.acceptor = Some((tokio::spawn(acceptor.run(stop)), stopping));
+        let acceptor = Accepting::start(&self.listeners, &self.plan, mapping, outboxes)?;
+        self.acceptor = Some(acceptor);
         Ok(())
     }
 
@@ -173,13 +166,5 @@ impl Steering for FdPassing {
     /// refused.
     fn close(&mut self) -> Closing {
         self.stop(Stop::Close)
-    }
-}
-
-impl Drop for FdPassing {
-    fn drop(&mut self) {
-        if let Some((acceptor, _)) = self.acceptor.take() {
-            acceptor.abort();
-        }
     }
 }
