@@ -1,9 +1,11 @@
 //! The descriptor that connections come from, as the mode has it.
 
+use std::future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::task::{Context, Poll, ready};
 
 use rustix::process::{Resource, getrlimit};
 use socket2::SockRef;
@@ -76,18 +78,25 @@ impl Source {
 
     /// Waits for the next connection; `None` when no more can come to this slot.
     pub(super) async fn next(&mut self) -> io::Result<Option<Accepted>> {
-        loop {
-            let Some(adopted) = &self.adopted else {
-                return self.slots_own.next().await;
-            };
-            tokio::select! {
-                next = self.slots_own.next() => return next,
-                next = adopted.next() => match next.transpose() {
-                    Some(next) => return next.map(Some),
-                    // No more are adopted.
-                    None => self.adopted = None,
-                }
+        // Polled, since a future would take its place among those who wait, and leave it, once for
+        // every connection.
+        future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Accepted>>> {
+        // First, since they have waited longer.
+        if let Some(adopted) = &self.adopted
+            && let Poll::Ready(next) = adopted.poll_next(cx)
+        {
+            match next.transpose() {
+                Some(next) => return Poll::Ready(next.map(Some)),
+                // No more are adopted.
+                None => self.adopted = None,
             }
+        }
+        match &self.slots_own {
+            SlotsOwn::Listener(listener) => listener.poll_accept(cx).map_ok(Some),
+            SlotsOwn::Connections(connections) => connections.poll_next(cx),
         }
     }
 
@@ -117,15 +126,6 @@ impl Source {
     }
 }
 
-impl SlotsOwn {
-    async fn next(&self) -> io::Result<Option<Accepted>> {
-        match self {
-            Self::Listener(listener) => listener.accept().await.map(Some),
-            Self::Connections(connections) => connections.next().await,
-        }
-    }
-}
-
 fn accept_waiting(listener: &TcpListener) -> io::Result<Option<Accepted>> {
     let (connection, _) = SockRef::from(listener).accept()?;
     connection.set_nonblocking(true)?;
@@ -141,9 +141,13 @@ impl Connections {
         })
     }
 
-    async fn next(&self) -> io::Result<Option<Accepted>> {
-        let receive = |socket: &OwnedFd| self.receive(socket);
-        adopt(self.socket.async_io(Interest::READABLE, receive).await?)
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Accepted>>> {
+        loop {
+            let mut ready = ready!(self.socket.poll_read_ready(cx))?;
+            if let Ok(received) = ready.try_io(|socket| self.receive(socket.get_ref())) {
+                return Poll::Ready(received.and_then(adopt));
+            }
+        }
     }
 
     fn next_waiting(&self) -> io::Result<Option<Accepted>> {
