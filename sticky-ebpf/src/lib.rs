@@ -21,7 +21,7 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
-#![expect(clippy::inline_always, reason = "the kernel program does without calls")]
+#![expect(clippy::inline_always, reason = "calls cost in the kernel program")]
 
 pub mod counters;
 pub mod key;
