@@ -36,48 +36,38 @@ pub(crate) fn measure(time: Duration) -> Result<Vec<Idle>> {
     let servers: Vec<(String, Sticky)> =
         options.map(|(name, options)| (name, options.start())).collect();
     sleep(SETTLED);
-    let before = servers.iter().map(|(_, server)| Rest::of(server)).collect::<Result<Vec<_>>>()?;
+    let before = servers.iter().map(Idle::of_server).collect::<Result<Vec<_>>>()?;
     eprintln!("resting for {time:?}");
     sleep(time);
     let mut idle = Vec::new();
-    for ((name, server), before) in servers.into_iter().zip(before) {
-        for (rest, before) in Rest::of(&server)?.into_iter().zip(before) {
-            let Rest { process, resident, own, wakeups } = rest;
-            let wakeups = wakeups.saturating_sub(before.wakeups);
-            idle.push(Idle { server: name.clone(), process, resident, own, wakeups });
+    for (server, before) in servers.into_iter().zip(before) {
+        for (now, before) in Idle::of_server(&server)?.into_iter().zip(before) {
+            idle.push(Idle { wakeups: now.wakeups.saturating_sub(before.wakeups), ..now });
         }
-        server.stop();
+        server.1.stop();
     }
     Ok(idle)
 }
 
-struct Rest {
-    process: String,
-    resident: u64,
-    own: u64,
-    wakeups: u64,
-}
-
-impl Rest {
-    /// Supervisor, keeper, and the largest worker.
-    fn of(server: &Sticky) -> Result<Vec<Self>> {
-        let all = processes::with_descendants(&[server.pid()]);
-        let mut all = all.into_iter().map(Self::of_process).collect::<Result<Vec<_>>>()?;
+impl Idle {
+    /// Supervisor, keeper, and the largest worker, with all their wake-ups so far.
+    fn of_server((name, server): &(String, Sticky)) -> Result<Vec<Self>> {
+        let all = processes::with_descendants(&[server.pid()]).into_iter();
+        let mut all = all.map(|pid| Self::of_process(name, pid)).collect::<Result<Vec<_>>>()?;
         all.sort_by(|a, b| (&a.process, b.resident).cmp(&(&b.process, a.resident)));
         all.dedup_by(|a, b| a.process == b.process);
         Ok(all)
     }
 
-    fn of_process(pid: u32) -> Result<Self> {
+    fn of_process(server: &str, pid: u32) -> Result<Self> {
         let process = Process::new(i32::try_from(pid)?)?;
         let status = process.status()?;
-        let kib = |size: Option<u64>| size.context("the kernel does not tell its memory");
+        let own = status.rssanon.context("the kernel does not tell its memory")? * 1024;
         let mut wakeups = 0;
         for task in process.tasks()? {
             wakeups += task?.status()?.voluntary_ctxt_switches.unwrap_or(0);
         }
-        let resident = kib(status.vmrss)? * 1024;
-        let own = kib(status.rssanon)? * 1024;
-        Ok(Self { process: status.name, resident, own, wakeups })
+        let resident = processes::resident_memory(pid)?;
+        Ok(Self { server: server.into(), process: status.name, resident, own, wakeups })
     }
 }

@@ -4,6 +4,7 @@
 #![no_main]
 #![expect(unsafe_code, reason = "helpers, maps and link sections of the kernel's")]
 
+mod object;
 mod packet;
 
 use aya_ebpf::{
@@ -37,12 +38,3 @@ pub(crate) fn least(ctx: SkReuseportContext) -> u32 {
     let Some(slot) = u32::from(last).checked_rem(SLOT_COUNT.load()) else { return SK_DROP };
     LISTENERS.select_reuseport(&ctx, slot).map_or(SK_DROP, |()| SK_PASS)
 }
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
-
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

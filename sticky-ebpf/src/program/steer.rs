@@ -7,6 +7,7 @@
 #![no_main]
 #![expect(unsafe_code, reason = "helpers, maps and link sections of the kernel's")]
 
+mod object;
 mod packet;
 
 use aya_ebpf::{
@@ -120,13 +121,3 @@ fn ipv6_key(network_order: [u32; 4]) -> Key {
     let words = [u32::from_be(a), u32::from_be(b), u32::from_be(c), u32::from_be(d)];
     Key::from_ipv6(words, Ipv6Prefix::new(IPV6_PREFIX.load()).unwrap_or_default())
 }
-
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
-
-/// The kernel asks for a GPL-compatible licence before it lends its helpers.
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -44,10 +44,13 @@ impl Counters {
         let by_slot = by_slot
             .map(|((&selected, &empty), &refused)| SlotCounts { selected, empty, refused })
             .take(slots.get() as usize);
-        let slots: Vec<SlotCounts> = by_slot.collect();
-        let selected: u64 = slots.iter().map(|slot| slot.selected).sum();
-        let mut this = Self { runs: 0, other_protocol, unreadable, no_bucket, slots };
-        this.runs = selected + this.dropped();
-        this
+        let slots = by_slot.collect();
+        Self { runs: 0, other_protocol, unreadable, no_bucket, slots }.summed()
+    }
+
+    /// The same with `runs` as the sum of all stages.
+    pub(super) fn summed(self) -> Self {
+        let selected: u64 = self.slots.iter().map(|slot| slot.selected).sum();
+        Self { runs: selected + self.dropped(), ..self }
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use self::acceptor::{Accepting, Stop};
 use super::kept::take;
 use super::outbox::{Outbox, Outboxes};
-use super::{Closing, Counters, Error, Kept, Lent, Mode, Plan, SlotCounts, Steering};
+use super::{Closing, Counters, Error, Kept, Lent, Mode, Plan, Steering};
 use crate::listener::{self, Listeners, Queue};
 use crate::sys::fd_passing;
 
@@ -133,9 +133,8 @@ impl Steering for FdPassing {
     }
 
     fn counters(&self) -> Result<Option<Counters>, Error> {
-        let slots: Vec<SlotCounts> = self.outboxes.iter().map(Outbox::counts).collect();
-        let runs = slots.iter().map(|slot| slot.selected + slot.refused).sum();
-        Ok(Some(Counters { runs, slots, ..Counters::default() }))
+        let slots = self.outboxes.iter().map(Outbox::counts).collect();
+        Ok(Some(Counters { slots, ..Counters::default() }.summed()))
     }
 
     /// Workers have none.
