@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::ledger::Ledger;
 use super::link;
 use super::stay::Stay;
+use crate::bus::seldom::Seldom;
 use crate::turn::Turn;
 
 /// How long to wait for workers that do not answer. Those that run answer at once.
@@ -36,7 +37,15 @@ pub(super) struct Wishes {
     pub(super) node: u64,
     pub(super) slot: u32,
     pub(super) ledger: Ledger,
+    /// What others can have this worker log.
+    pub(super) log: Log,
     channels: Mutex<HashMap<String, mpsc::Sender<ChanItem>>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) missed: Seldom,
+    pub(super) unasked: Seldom,
 }
 
 /// Links to the workers of all other slots.
@@ -56,11 +65,15 @@ struct Link {
 
 impl Wishes {
     pub(super) fn new(node: u64, slot: u32) -> Self {
-        Self { node, slot, ledger: Ledger::default(), channels: Mutex::default() }
+        Self { node, slot, ledger: Ledger::default(), log: Log::default(), channels: Mutex::default() }
     }
 
     pub(super) fn channels(&self) -> Vec<String> {
         self.lock().keys().cloned().collect()
+    }
+
+    pub(super) fn want(&self, channel: String, messages: mpsc::Sender<ChanItem>) {
+        self.lock().insert(channel, messages);
     }
 
     pub(super) fn receiver(&self, channel: &str) -> Option<mpsc::Sender<ChanItem>> {
@@ -68,15 +81,20 @@ impl Wishes {
     }
 
     /// Answers in the place of somebody who cannot.
-    pub(super) fn stand_in(&self, channel: &str, answers: Vec<Vec<u8>>) {
+    pub(super) fn stand_in(
+        &self,
+        channel: &str,
+        answers: impl Iterator<Item = Vec<u8>> + Send + 'static,
+    ) {
         let Some(receiver) = self.receiver(channel) else {
             return;
         };
         let channel = channel.to_string();
         tokio::spawn(async move {
             for answer in answers {
-                // Whoever asked may have stopped waiting.
-                let _ = receiver.send((channel.clone(), answer)).await;
+                if receiver.send((channel.clone(), answer)).await.is_err() {
+                    return;
+                }
             }
         });
     }
@@ -103,7 +121,7 @@ impl Subscriber {
             stay.link(async move {
                 let keeping = async {
                     turn.come().await;
-                    link::keep(path, wishes, requests, is_live).await;
+                    link::keep(slot, path, wishes, requests, is_live).await;
                 };
                 tokio::select! {
                     () = keeping => {}
@@ -129,7 +147,7 @@ impl Subscriber {
     /// Begins to hear a channel; returns when the workers that run know it.
     pub(super) async fn subscribe(&self, channel: String, messages: mpsc::Sender<ChanItem>) {
         // First the wish, then the command: a link that opens in between reads the wish.
-        self.wishes.lock().insert(channel.clone(), messages);
+        self.wishes.want(channel.clone(), messages);
         self.command(|| Command::Subscribe(channel.clone()));
         self.sync(Link::is_live).await;
     }
