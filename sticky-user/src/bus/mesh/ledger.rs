@@ -181,9 +181,9 @@ fn lost() -> ResponseType<AckError> {
 
 #[cfg(test)]
 mod tests {
+    use socketioxide_core::Value;
     use socketioxide_core::adapter::BroadcastOptions;
     use socketioxide_core::adapter::remote_packet::{RequestOut, RequestTypeOut};
-    use socketioxide_core::Value;
     use socketioxide_core::packet::Packet;
     use tokio::sync::mpsc;
 

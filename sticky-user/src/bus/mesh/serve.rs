@@ -57,7 +57,9 @@ impl Publisher {
                 }
                 Err(error) => {
                     if let Some(times) = self.log.unaccepted.again() {
-                        warn!("the bus cannot accept a worker ({times} times): {error}; trying again");
+                        warn!(
+                            "the bus cannot accept a worker ({times} times): {error}; trying again"
+                        );
                     }
                     sleep(PAUSE).await; // real delay: no event tells that it may work now
                 }

@@ -65,7 +65,13 @@ struct Link {
 
 impl Wishes {
     pub(super) fn new(node: u64, slot: u32) -> Self {
-        Self { node, slot, ledger: Ledger::default(), log: Log::default(), channels: Mutex::default() }
+        Self {
+            node,
+            slot,
+            ledger: Ledger::default(),
+            log: Log::default(),
+            channels: Mutex::default(),
+        }
     }
 
     pub(super) fn channels(&self) -> Vec<String> {
