@@ -61,9 +61,8 @@ pub(super) async fn keep(
             // The socket belongs to the slot: without it there is neither worker nor supervisor.
             Err(error) => debug!(slot, "cannot reach {}: {error}", path.display()),
         }
-        // Real delay: a path has no event to wait for, and one that closes each link is not to keep
-        // this worker busy.
-        sleep(pauses.after(lasted)).await;
+        // A path has no event to wait for, and one that closes each link is not to keep this one busy.
+        sleep(pauses.after(lasted)).await; // real delay: between attempts
     }
 }
 
