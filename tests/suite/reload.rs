@@ -41,7 +41,10 @@ fn nobody_notices_ten_in_a_row(mode: Mode) {
         assert_eq!(stdout.lines().collect::<Vec<_>>(), expected);
     }
     let seen = crowd.stop_unharmed();
-    assert!(seen.most_disconnects <= RELOADS as u64, "a session is lost once in a reload: {seen:?}");
+    assert!(
+        seen.most_disconnects <= RELOADS as u64,
+        "a session is lost once in a reload: {seen:?}"
+    );
     for slot in sticky.status().slots {
         assert_eq!((slot.restarts, slot.other_pid), (0, None), "slot {}", slot.slot);
     }

@@ -19,7 +19,8 @@ impl Fleet<'_> {
             return Ok(());
         };
         let actions = seat.slot.on(event, Instant::now());
-        self.changed |= !actions.is_empty();
+        // That a worker does not hang is said all the time, and noted when it is said first.
+        self.changed |= !matches!(event, Event::Alive(_));
         actions.into_iter().try_for_each(|action| self.act(slot, action))
     }
 
@@ -30,7 +31,7 @@ impl Fleet<'_> {
     fn act(&mut self, slot: u32, action: Action) -> Result<(), Error> {
         match action {
             Action::Spawn(id) => return self.spawn(slot, id),
-            Action::Terminate(id) => self.signal(slot, id, Signal::TERM),
+            Action::Terminate(id) => self.terminate(slot, id),
             Action::Kill(id, why) => {
                 self.report_kill(slot, id, why);
                 self.signal(slot, id, Signal::KILL);
@@ -39,6 +40,20 @@ impl Fleet<'_> {
             Action::Replaced | Action::NotReplaced => self.reload_ended(slot, action),
         }
         Ok(())
+    }
+
+    /// Whoever takes over between the two notes tells it again; without them, one that serves would be
+    /// taken for one that drains, or the other way round.
+    pub(super) fn terminate(&mut self, slot: u32, id: WorkerId) {
+        if self.phase == Phase::Serving {
+            self.note();
+        }
+        self.signal(slot, id, Signal::TERM);
+        let seat = self.seats.get_mut(slot as usize);
+        if let Some(worker) = seat.and_then(|seat| seat.workers.iter_mut().find(|it| it.id == id)) {
+            worker.told = true;
+        }
+        self.changed = true;
     }
 
     fn signal(&self, slot: u32, id: WorkerId, signal: Signal) {

@@ -91,6 +91,8 @@ impl Fleet<'_> {
         let id = worker.id;
         worker.bus = said.bus.or(worker.bus);
         worker.adopts |= said.adopts;
+        let first_alive = said.alive && !worker.watched;
+        worker.watched |= said.alive;
         if said.ready && !worker.ready {
             worker.ready = true;
             self.changed = true;
@@ -102,6 +104,7 @@ impl Fleet<'_> {
             self.adopt_all();
         }
         if said.alive {
+            self.changed |= first_alive;
             self.tell(slot, Event::Alive(id))?;
         }
         Ok(())
