@@ -159,7 +159,8 @@ impl<'a> Fleet<'a> {
             self.tell(slot, Event::Start)?;
         }
         loop {
-            if !self.announced && self.seats.iter().all(|seat| seat.slot.is_ready()) {
+            let served = |seat: &Seat| seat.slot.is_ready() || seat.slot.is_away();
+            if !self.announced && self.seats.iter().all(served) {
                 self.announced = true;
                 if let Some(announce) = announce.take() {
                     announce(&self.status());

@@ -201,7 +201,7 @@ impl Fleet<'_> {
         }
     }
 
-    /// Every slot has a worker that is ready, for the first time.
+    /// The clients of every slot are served, for the first time.
     pub(super) fn all_ready(&mut self) {
         self.phase = Phase::Serving;
         super::tell_service_manager(&[sd_notify::NotifyState::Ready]);
