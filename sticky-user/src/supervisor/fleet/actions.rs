@@ -73,19 +73,22 @@ impl Fleet<'_> {
             Why::Hung => {
                 let state = super::watch::state_of(pid);
                 warn!(slot, pid, "the worker hangs (no WATCHDOG=1) and is killed; {state}");
+                self.found_unfit(slot, id, "hangs: it no longer says WATCHDOG=1");
             }
             Why::Asked => {}
         }
     }
 
     fn spawn(&mut self, slot: u32, id: WorkerId) -> Result<(), Error> {
+        self.reload_starts(slot, id);
         match self.start(slot, id) {
             Ok(()) => Ok(()),
             Err(source) if self.phase == Phase::Starting => Err(Error::Spawn { slot, source }),
             Err(error) => {
                 error!(slot, "cannot start a worker: {error}");
-                self.last_words(slot, id, Ended::Unknown);
-                self.tell(slot, Event::Gone(id))
+                self.tell(slot, Event::Gone(id))?;
+                self.reload_lost(slot, id, Ended::Unknown);
+                Ok(())
             }
         }
     }

@@ -39,8 +39,8 @@ impl Fleet<'_> {
                 Error::WorkerEnded { slot, how: how.to_string() }
             });
         }
-        self.last_words(slot, id, how);
         self.tell(slot, Event::Gone(id))?;
+        self.reload_lost(slot, id, how);
         if self.phase == Phase::Serving && served {
             self.report_restart(slot, pid, how);
             self.repair(slot);
@@ -100,7 +100,7 @@ impl Fleet<'_> {
                 info!(slot, pid = said.worker, "worker ready");
             }
             self.tell(slot, Event::Ready(id))?;
-            self.reload_goes_on(slot);
+            self.reload_goes_on(slot, id);
             self.adopt_all();
         }
         if said.alive {
@@ -131,6 +131,7 @@ impl Fleet<'_> {
         if self.renewal.is_some_and(|at| at <= now) {
             self.renew_keeper();
         }
+        self.look_at_new_workers(now);
         for slot in self.settings.plan.mapping.slots().iter() {
             let seat = self.seats.get(slot as usize);
             if seat.and_then(|seat| seat.slot.deadline()).is_some_and(|at| at <= now) {
