@@ -18,9 +18,9 @@ impl Fleet<'_> {
         let Some(seat) = self.seats.get_mut(slot as usize) else {
             return Ok(());
         };
-        let actions = seat.slot.on(event, Instant::now());
         // That a worker does not hang is said all the time, and noted when it is said first.
-        self.changed |= !matches!(event, Event::Alive(_));
+        self.changed |= !matches!(event, Event::Alive(id) if seat.slot.is_watched(id));
+        let actions = seat.slot.on(event, Instant::now());
         actions.into_iter().try_for_each(|action| self.act(slot, action))
     }
 

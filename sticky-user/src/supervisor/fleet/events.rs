@@ -109,8 +109,6 @@ impl Fleet<'_> {
         let id = worker.id;
         worker.bus = said.bus.or(worker.bus);
         worker.adopts |= said.adopts;
-        let first_alive = said.alive && !worker.watched;
-        worker.watched |= said.alive;
         if said.ready && !worker.ready {
             worker.ready = true;
             self.changed = true;
@@ -122,7 +120,6 @@ impl Fleet<'_> {
             self.adopt_all();
         }
         if said.alive {
-            self.changed |= first_alive;
             self.tell(slot, Event::Alive(id))?;
         }
         Ok(())

@@ -22,8 +22,6 @@ pub(super) struct Worker {
     pub(super) ready: bool,
     /// It takes connections of slots that have no worker.
     pub(super) adopts: bool,
-    /// It has said WATCHDOG=1.
-    pub(super) watched: bool,
     /// It was sent SIGTERM.
     pub(super) told: bool,
     pub(super) bus: Option<Health>,
@@ -37,7 +35,6 @@ impl Worker {
             since: Instant::now(),
             ready: false,
             adopts: false,
-            watched: false,
             told: false,
             bus: None,
         }

@@ -108,8 +108,12 @@ impl Slot {
 
     /// Whether this worker is to end, for which it has time.
     pub fn drains(&self, id: WorkerId) -> bool {
-        let workers = [&self.main, &self.other];
-        workers.into_iter().flatten().any(|worker| worker.id == id && worker.drains())
+        self.worker(id).is_some_and(Worker::drains)
+    }
+
+    /// Whether this worker has said WATCHDOG=1.
+    pub fn is_watched(&self, id: WorkerId) -> bool {
+        self.worker(id).is_some_and(Worker::is_watched)
     }
 
     /// Whether two workers are here.
@@ -249,30 +253,15 @@ impl Slot {
         actions
     }
 
-    /// Goes on under another supervisor, with those of its workers that are there still.
-    fn go_on(&mut self, there: &[WorkerId], now: Instant) {
-        let known = [self.main(), self.other()];
-        if self.other.is_none() && self.main.as_ref().is_some_and(Worker::drains) {
-            // The earlier supervisor was about to end. Another worker need not wait for this one.
-            self.other = self.main.take();
-        }
-        for gone in known.into_iter().flatten().filter(|id| !there.contains(id)) {
-            let _ = self.on(Event::Gone(gone), now);
-        }
-        if self.main.is_none() {
-            self.retry.get_or_insert(now);
-            self.unserved.get_or_insert(now);
-        }
-        if self.away {
-            self.unserved.get_or_insert(now);
-        }
-    }
-
     fn spawn(&mut self, now: Instant) -> Action {
         self.retry = None;
         self.started += 1;
         self.main = Some(Worker::starting(self.started, now + self.limits.ready));
         Action::Spawn(self.started)
+    }
+
+    fn worker(&self, id: WorkerId) -> Option<&Worker> {
+        [&self.main, &self.other].into_iter().flatten().find(|worker| worker.id == id)
     }
 
     fn workers(&mut self) -> impl Iterator<Item = &mut Worker> {

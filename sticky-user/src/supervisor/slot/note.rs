@@ -6,7 +6,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::worker::{Life, Worker};
-use super::{Limits, Slot, WorkerId};
+use super::{Event, Limits, Slot, WorkerId};
 
 /// A time, in milliseconds of the host's monotonic clock, which all its processes share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +136,25 @@ impl Slot {
         };
         slot.go_on(there, clock.now);
         slot
+    }
+
+    /// Goes on under another supervisor, with those of its workers that are there still.
+    fn go_on(&mut self, there: &[WorkerId], now: Instant) {
+        let known = [self.main(), self.other()];
+        if self.other.is_none() && self.main.as_ref().is_some_and(Worker::drains) {
+            // The earlier supervisor was about to end. Another worker need not wait for this one.
+            self.other = self.main.take();
+        }
+        for gone in known.into_iter().flatten().filter(|id| !there.contains(id)) {
+            let _ = self.on(Event::Gone(gone), now);
+        }
+        if self.main.is_none() {
+            self.retry.get_or_insert(now);
+            self.unserved.get_or_insert(now);
+        }
+        if self.away {
+            self.unserved.get_or_insert(now);
+        }
     }
 }
 

@@ -54,6 +54,10 @@ impl Worker {
         matches!(self.life, Life::Draining { .. })
     }
 
+    pub(super) fn is_watched(&self) -> bool {
+        matches!(self.life, Life::Ready { heard: Some(_), .. })
+    }
+
     pub(super) fn ready_since(&self) -> Option<Instant> {
         match self.life {
             Life::Ready { since, .. } => Some(since),
