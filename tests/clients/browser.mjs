@@ -1,21 +1,13 @@
 // The page of the reference application in a real browser, used as a person would.
 //
 // Input: { url }. Output: what the page shows.
-import { chromium } from 'playwright-core';
-import { DEADLINE, main } from './clients.mjs';
+import { main } from './clients.mjs';
+import { launch, open } from './pages.mjs';
 
 const TEXT = 'hello from the first page';
 
 await main(async ({ url }) => {
-  const browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: [
-      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync',
-      // It looks nobody up and reaches nobody else.
-      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
-    ],
-  });
+  const browser = await launch();
   try {
     const first = await open(browser, url);
     const second = await open(browser, url);
@@ -46,17 +38,3 @@ await main(async ({ url }) => {
     await browser.close();
   }
 });
-
-async function open(browser, url) {
-  const page = await browser.newPage();
-  page.setDefaultTimeout(DEADLINE);
-  const errors = [];
-  page.on('pageerror', (error) => errors.push(error.message));
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) errors.push(message.text());
-  });
-  await page.goto(url);
-  await page.waitForFunction(() => document.querySelector('#state').textContent.startsWith('connected'));
-  await page.waitForFunction(() => document.querySelector('#peer').textContent.includes(':'));
-  return { page, errors };
-}

@@ -26,6 +26,7 @@ const crowd = {
   unanswered: 0, // messages of sessions that ended before the acknowledgement came
   connects: 0,
   disconnects: {}, // how often, by reason
+  mostDisconnects: 0, // of one client
   errors: [],
   // Of those who ask for /whoami.
   answers: 0,
@@ -43,11 +44,16 @@ class Member {
     const agent = new http.Agent({ localAddress: address, keepAlive });
     this.socket = client(url, address, { agent, reconnection: true, ...options });
     this.socket.on('connect', () => { crowd.connects += 1; });
+    let disconnects = 0;
     this.socket.on('connect_error', (error) => {
+      // It comes back by itself, and has lost no session.
+      if (isTurnedAway(error)) return;
       crowd.errors.push(`${this.name}: connect_error: ${error.message}`);
     });
     this.socket.on('disconnect', (reason) => {
       crowd.disconnects[reason] = (crowd.disconnects[reason] ?? 0) + 1;
+      disconnects += 1;
+      crowd.mostDisconnects = Math.max(crowd.mostDisconnects, disconnects);
       if (!ORDERLY.includes(reason)) crowd.errors.push(`${this.name}: disconnect: ${reason}`);
     });
     this.socket.on('welcome', (welcome) => check(this.name, welcome, slot));
@@ -90,6 +96,11 @@ class Member {
     }
     return false;
   }
+}
+
+/** By a worker that drains, which opens no session. */
+function isTurnedAway({ description }) {
+  return description === 408 || description?.message === 'Unexpected server response: 503';
 }
 
 function once(socket, name) {

@@ -1,7 +1,14 @@
 // Every HTTP request of this process, whoever makes it: what came of it.
 import http from 'node:http';
 
-export const requests = { made: 0, answered: 0, givenUp: 0, refused: 0, failed: [] };
+export const requests = { made: 0, answered: 0, givenUp: 0, turnedAway: 0, refused: 0, failed: [] };
+
+/** What a worker that drains says to a request that would open a session of Socket.IO. */
+const TURNED_AWAY = [408, 503];
+
+function opensSession({ path }) {
+  return path.startsWith('/socket.io/') && !path.includes('sid=');
+}
 
 const request = http.request;
 
@@ -31,6 +38,10 @@ http.request = function watched(...args) {
     requests.answered += 1;
   });
   made.on('response', (response) => {
+    if (TURNED_AWAY.includes(response.statusCode) && opensSession(made)) {
+      requests.turnedAway += 1;
+      return;
+    }
     const parts = [];
     if (response.statusCode !== 200) response.on('data', (part) => parts.push(part));
     response.on('close', () => {

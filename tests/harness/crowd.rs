@@ -36,6 +36,7 @@ pub struct Seen {
     pub unanswered: u64,
     pub connects: u64,
     pub disconnects: BTreeMap<String, u64>,
+    pub most_disconnects: u64,
     pub errors: Vec<String>,
     pub answers: u64,
     pub wrong_slots: Vec<String>,
@@ -52,6 +53,7 @@ pub struct Requests {
     pub made: u64,
     pub answered: u64,
     pub given_up: u64,
+    pub turned_away: u64,
     pub refused: u64,
     pub failed: Vec<String>,
 }

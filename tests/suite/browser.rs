@@ -2,11 +2,13 @@
 
 use std::net::Ipv4Addr;
 
-use harness::{Mode, Sticky, digit_slot, node};
+use harness::{Mode, Sticky, binaries, digit_slot, node};
 use serde::Deserialize;
 use serde_json::json;
 
-in_modes!(ebpf: Ebpf, [two_people_chat]);
+in_modes!(ebpf: Ebpf, [two_people_chat, a_reload_ends_a_session_that_polls_once]);
+in_modes!(cbpf: Cbpf, [a_reload_ends_a_session_that_polls_once]);
+in_modes!(fd_passing: FdPassing, [a_reload_ends_a_session_that_polls_once]);
 
 const WORKERS: u32 = 4;
 
@@ -35,5 +37,35 @@ fn two_people_chat(mode: Mode) {
         assert!(text.contains(&format!("slot {slot}")), "the message tells its worker: {text}");
     }
     assert!(page.errors.is_empty(), "{:?}", page.errors);
+    sticky.stop();
+}
+
+/// A page that polls comes back over a connection that it has kept, perhaps while the worker that it
+/// had still drains: it is not given a session there, only to lose it again.
+fn a_reload_ends_a_session_that_polls_once(mode: Mode) {
+    const PAGES: usize = 3;
+    const RELOADS: usize = 3;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Round {
+        disconnects: Vec<String>,
+        turned_away: Vec<String>,
+    }
+
+    let sticky = Sticky::new(mode, 1).start();
+    let binary = binaries::sticky();
+    let input = json!({
+        "url": format!("http://{}/?transport=polling", sticky.address()),
+        "pages": PAGES,
+        "reloads": RELOADS,
+        "command": [binary.to_str(), Some("reload"), Some("--control"), sticky.control().to_str()],
+    });
+    let rounds: Vec<Vec<Round>> = node("reloads.mjs", &input);
+    assert_eq!(rounds.len(), RELOADS);
+    for seen in rounds.iter().flatten() {
+        assert_eq!(seen.disconnects, ["transport close"], "{rounds:#?}");
+        assert!(seen.turned_away.is_empty(), "{rounds:#?}");
+    }
     sticky.stop();
 }

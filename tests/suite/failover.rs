@@ -18,6 +18,7 @@ in_every_mode!(
     others_serve_until_it_is_back,
     connections_that_wait_are_adopted,
     two_slots_at_a_time,
+    the_next_supervisor_remembers,
 );
 in_every_kernel_mode!(what_nobody_can_adopt_waits);
 
@@ -185,5 +186,28 @@ fn two_slots_at_a_time(mode: Mode) {
     let clients = addresses(100);
     let slots = for_each(&clients, |&ip| whoami(ip, patient.sticky.address()).unwrap().slot);
     assert!(clients.iter().zip(slots).all(|(&ip, slot)| slot == digit_slot(ip, WORKERS)));
+    patient.sticky.stop();
+}
+
+/// Neither an upgrade nor a supervisor that is killed gives a slot its clients back before it has a
+/// worker.
+fn the_next_supervisor_remembers(mode: Mode) {
+    let mut patient = Patient::start(mode, library());
+    patient.falls_ill();
+    patient.wait_until_away();
+    let away = home().without(|slot| slot == SICK);
+    let restarts = |sticky: &Sticky| sticky.status().slots[SICK as usize].restarts;
+    let before = restarts(&patient.sticky);
+    assert_eq!(patient.sticky.upgrade().code, Some(0));
+    assert!(patient.is_away(SICK) && restarts(&patient.sticky) >= before);
+    patient.serves_by(&away);
+
+    patient.sticky.kill_supervisor();
+    patient.sticky.start_again();
+    assert!(patient.is_away(SICK) && restarts(&patient.sticky) >= before);
+    patient.serves_by(&away);
+
+    patient.recovers();
+    patient.serves_by(&home());
     patient.sticky.stop();
 }

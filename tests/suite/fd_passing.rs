@@ -157,3 +157,35 @@ fn sockets(pid: u32) -> HashSet<String> {
     let names = targets.map(|target| target.to_string_lossy().into_owned());
     names.filter(|name| name.starts_with("socket:")).collect()
 }
+
+/// A program that expects a listener ends in this mode, and whoever runs it is told why.
+#[test]
+fn a_worker_that_expects_a_listener_is_told() {
+    const ACCEPTS: &str = "import socket; socket.socket(fileno=3).accept()";
+    /// The first time not before it is told to.
+    const SAYS_READY: &str = "
+import os, signal, socket, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])
+if not os.path.exists(sys.argv[1]):
+    signal.sigwait({signal.SIGUSR1})
+    open(sys.argv[1], 'x').close()
+socket.socket(fileno=3).accept()
+";
+    let hint = "in mode fd-passing descriptor 3 brings connections";
+    let ended = Sticky::new(Mode::FdPassing, 1).worker(["python3", "-c", ACCEPTS]).fail();
+    assert!(ended.code == Some(1) && ended.stderr.contains(hint), "{}", ended.stderr);
+    assert!(ended.stderr.contains("docs/workers.md, or use --mode ebpf or cbpf"));
+
+    let folder = tempfile::TempDir::with_prefix("sticky-test-").unwrap();
+    let sticky = Sticky::new(Mode::FdPassing, 1)
+        .with("--restart-delay", "10ms")
+        .worker(["python3", "-c", SAYS_READY])
+        .worker_args([folder.path().join("once")])
+        .start();
+    send(sticky.worker(0), Signal::USR1);
+    let line = sticky.stderr.wait_for_text(hint);
+    assert!(line.contains("its workers end again and again"), "{line}");
+    sticky.stop();
+}

@@ -6,7 +6,7 @@ use harness::http::{for_each, get};
 use harness::{Mode, Sticky, addresses, binaries, digit_slot, rights};
 use serde_json::Value;
 
-in_every_mode!(python, an_example);
+in_every_mode!(python, an_example, what_is_served_is_told);
 in_every_kernel_mode!(node);
 
 const WORKERS: u32 = 3;
@@ -49,4 +49,20 @@ fn an_example(mode: Mode) {
         assert!(body.starts_with(&format!("slot {slot} ")), "{client}: {body}");
     }
     sticky.stop();
+}
+
+/// The reference application is named, to whom it is served, and that its broadcasts cross workers;
+/// of a program that somebody wrote nobody knows.
+fn what_is_served_is_told(mode: Mode) {
+    let chat = "no command given: serves the reference application, a chat, to everybody";
+    let crosses = "broadcasts cross workers over the embedded bus";
+    let sticky = Sticky::new(mode, 1).start();
+    let line = sticky.stderr.wait_for_text(chat);
+    assert!(line.contains(&sticky.address().to_string()), "{line}");
+    assert!(sticky.stop().contains(crosses));
+
+    let worker = binaries::worker_script("worker.py");
+    let log = Sticky::new(mode, 1).worker(["python3".into(), worker]).start().stop();
+    assert!(!log.contains(chat) && !log.contains(crosses), "{log}");
+    assert!(log.contains("workers are offered the embedded bus"), "{log}");
 }

@@ -9,8 +9,10 @@ use crate::supervisor::progress::Progress;
 /// Replace all workers, one after the other, without losing a connection
 ///
 /// Each new worker starts beside the old one; when it is ready the old one finishes what it has. A
-/// new worker that does not get ready leaves the old one in place and ends the reload. SIGHUP to the
-/// supervisor does the same.
+/// new worker that does not get ready leaves the old one in place and ends the reload. When the old
+/// one has gone, the new one is watched for --restart-window, 1 s at most, before the next slot's
+/// turn; one that ends or hangs meanwhile, or takes no connections for 5 s while some wait, stops the
+/// reload too. SIGHUP to the supervisor does the same.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -26,6 +28,11 @@ pub(super) struct Args {
 enum ReloadError {
     #[error("slot {slot} was not reloaded: {why}; the workers of the slots after it are untouched")]
     Failed { slot: u32, why: String },
+    #[error(
+        "the reload was stopped: the new worker of slot {slot} {why}; {left} slots keep the workers \
+         that they had"
+    )]
+    Stopped { slot: u32, why: String, left: usize },
     #[error("the supervisor ended, or was told to end, before the reload was over")]
     Unfinished,
 }
@@ -46,6 +53,9 @@ impl Args {
         match end {
             Some(Progress::Done { .. }) => Ok(()),
             Some(Progress::Failed { slot, why }) => Err(ReloadError::Failed { slot, why }.into()),
+            Some(Progress::Stopped { slot, why, left }) => {
+                Err(ReloadError::Stopped { slot, why, left }.into())
+            }
             _ => Err(ReloadError::Unfinished.into()),
         }
     }
@@ -61,6 +71,6 @@ fn print(out: &mut impl Write, step: &Progress) -> io::Result<()> {
         Progress::Replaced { slot } => writeln!(out, "slot {slot}: done"),
         Progress::Done { workers } => writeln!(out, "all {workers} workers have been replaced"),
         // Said as an error.
-        Progress::Failed { .. } => Ok(()),
+        Progress::Failed { .. } | Progress::Stopped { .. } => Ok(()),
     }
 }

@@ -105,7 +105,9 @@ pub(super) struct Args {
 
     /// The worker's program and its arguments [default: the reference application, a chat]
     ///
-    /// It gets its listener as LISTEN_FDS and says READY=1 to NOTIFY_SOCKET, as under systemd.
+    /// A program gets its listener as LISTEN_FDS and says READY=1 to NOTIFY_SOCKET, as under systemd.
+    /// Without one, the chat is served to everybody who reaches the address of --listen, which by
+    /// default is every address of the host.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
@@ -116,13 +118,20 @@ impl Args {
         let redis = self.redis.urls()?;
         let settings = self.into_settings()?;
         block_on(async {
-            if let Some(redis) = &redis {
-                check(redis).await?;
-                info!("broadcasts cross workers over {redis}");
+            let bus = match &redis {
+                Some(redis) => {
+                    check(redis).await?;
+                    redis.to_string()
+                }
+                None => "the embedded bus".into(),
+            };
+            if settings.command.is_empty() {
+                info!("broadcasts cross workers over {bus}");
             } else {
-                info!("broadcasts cross workers over the embedded bus");
+                // Whether a program of somebody's uses it is not known.
+                info!("workers are offered {bus} for their broadcasts");
             }
-            supervisor::run(&settings, announce).await?;
+            supervisor::run(&settings, |status| announce(&settings, status)).await?;
             Ok(())
         })?
     }
@@ -177,8 +186,14 @@ fn one_per_processor() -> SlotCount {
 }
 
 /// The one line on standard output: what scripts wait for.
-fn announce(status: &Status) {
+fn announce(settings: &Settings, status: &Status) {
     let Status { listen, mode, workers, .. } = status;
+    if settings.command.is_empty() {
+        info!(
+            "no command given: serves the reference application, a chat, to everybody who reaches \
+             {listen}"
+        );
+    }
     let plural = if *workers == 1 { "worker" } else { "workers" };
     let mut out = std::io::stdout().lock();
     // Serving goes on when nobody reads this.

@@ -96,6 +96,11 @@ pub trait Steering {
     /// How many connections wait for the slot's worker, where the mode can tell.
     fn queue(&self, slot: u32) -> Option<Queue>;
 
+    /// How many connections the slot's worker has not taken yet, where the mode can tell.
+    fn untaken(&self, slot: u32) -> Option<u32> {
+        self.queue(slot).map(|queue| queue.waiting)
+    }
+
     /// What was decided so far, where the mode counts.
     fn counters(&self) -> Result<Option<Counters>, Error>;
 

@@ -18,13 +18,15 @@ pub enum Error {
     /// A worker ended before all were ready.
     #[error(
         "the worker of slot {slot} {how} before all workers were ready, so nothing is served; \
-         what it printed is above"
+         what it printed is above{hint}"
     )]
     WorkerEnded {
         /// Its slot.
         slot: u32,
         /// How it ended.
         how: String,
+        /// What may be the matter with it.
+        hint: String,
     },
     /// A worker did not say that it is ready.
     #[error(

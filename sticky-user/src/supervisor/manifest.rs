@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use sticky_ebpf::Mapping;
 
 use super::Settings;
-use super::slot::WorkerId;
+use super::slot::{self, WorkerId};
 use crate::steering::{Mode, ModeChoice, Noted};
 
 /// Another one, and the next supervisor does not try to understand the rest.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 
 /// The port, and who serves it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,20 +32,21 @@ pub struct Manifest {
 /// One slot.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct SlotNote {
-    pub(super) restarts: u64,
-    pub(super) main: Option<WorkerNote>,
-    pub(super) other: Option<WorkerNote>,
+    pub(super) life: slot::Note,
+    pub(super) workers: Vec<WorkerNote>,
 }
 
-/// One worker.
+/// One worker's process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct WorkerNote {
     pub(super) id: WorkerId,
     pub(super) pid: u32,
     pub(super) ready: bool,
     pub(super) adopts: bool,
-    /// Milliseconds since 1970.
-    started: u64,
+    /// Whether it was told to end.
+    pub(super) told: bool,
+    /// In milliseconds since 1970.
+    pub(super) started: u64,
 }
 
 /// The note is not for this program.
@@ -125,24 +127,26 @@ impl Manifest {
         if there == asked {
             return Ok(());
         }
-        let workers = self.slots.iter().flat_map(|slot| [&slot.main, &slot.other]).flatten();
+        let workers = self.slots.iter().flat_map(|slot| &slot.workers);
         let pids: Vec<String> = workers.map(|worker| worker.pid.to_string()).collect();
         Err(ManifestError::Other { there, asked, pids: pids.join(" ") })
     }
 }
 
+impl Manifest {
+    /// The table of buckets that was in force: without the slots whose clients others serve.
+    pub(super) fn in_force(&self, mapping: &Mapping) -> Mapping {
+        let away = |slot: u32| self.slots.get(slot as usize).is_some_and(|note| note.life.away);
+        mapping.clone().without(away)
+    }
+}
+
 impl WorkerNote {
-    pub(super) fn new(
-        id: WorkerId,
-        pid: u32,
-        running: Duration,
-        ready: bool,
-        adopts: bool,
-    ) -> Self {
+    /// When a worker was started that has run for so long.
+    pub(super) fn started(running: Duration) -> u64 {
         let started = SystemTime::now().checked_sub(running).unwrap_or(UNIX_EPOCH);
         let started = started.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let started = u64::try_from(started).unwrap_or(u64::MAX);
-        Self { id, pid, ready, adopts, started }
+        u64::try_from(started).unwrap_or(u64::MAX)
     }
 
     /// How long it has run.

@@ -18,7 +18,7 @@ pub enum Progress {
         /// The new worker.
         pid: Option<u32>,
     },
-    /// Its predecessor has gone.
+    /// Its predecessor has gone, and it has stayed and taken the connections that came.
     Replaced {
         /// The slot.
         slot: u32,
@@ -35,5 +35,15 @@ pub enum Progress {
         slot: u32,
         /// Why.
         why: String,
+    },
+    /// A new worker said READY=1 and then did not stay, or takes no connections. It was the slot's
+    /// only one by then; the slots that are left keep their workers.
+    Stopped {
+        /// The slot.
+        slot: u32,
+        /// What became of its new worker.
+        why: String,
+        /// How many slots are left.
+        left: usize,
     },
 }

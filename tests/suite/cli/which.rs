@@ -23,6 +23,7 @@ struct Spread {
     slots: Vec<u64>,
     idle: u64,
     busiest: f64,
+    skipped: u64,
 }
 
 fn spread(file: &str, text: &str, workers: &str) -> Spread {
@@ -106,6 +107,7 @@ fn a_file_of_clients_that_all_end_alike() {
         slots: vec![101, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         idle: 9,
         busiest: 10.0,
+        skipped: 0,
     };
     assert_eq!(spread(file, "", "10"), all_at_one);
     let printed = which(&["--workers", "10", "--file", file]).prints();
@@ -142,11 +144,25 @@ fn no_clients_at_all() {
 }
 
 #[test]
+fn lines_of_json() {
+    let text = r#"{"time":"12:00","remote_addr":"127.0.0.1","status":200}
+{"request":{"remote_ip":"127.0.0.2","headers":{}}}
+"#;
+    let spread = spread("-", text, "3");
+    assert_eq!((spread.addresses, spread.distinct, spread.skipped), (2, 2, 0));
+}
+
+#[test]
 fn what_is_no_address() {
     let read = || which(&["--workers", "3", "--file", "-"]);
-    let text = "127.0.0.1\n# fine\n127.0.0.999 x\n";
-    refused(read().stdin(text), 1, &["line 3", "\"127.0.0.999\"", "put one at the start"]);
-    refused(read().stdin(text).args(["--json"]), 1, &["line 3"]);
+    let text = "127.0.0.1\n# fine\n127.0.0.999 x\n{\"status\":200}\n";
+    let printed = read().stdin(text).prints();
+    assert!(printed.starts_with("1 addresses (1 different)"), "{printed}");
+    assert!(printed.ends_with("2 lines have no address and do not count."), "{printed}");
+    assert_eq!(spread("-", text, "3").skipped, 2);
+    // Where there is none at all, it is the wrong file.
+    let says = ["no line of standard input", "\"127.0.0.999 x\"", "remote_addr"];
+    refused(read().stdin("127.0.0.999 x\n-\n"), 1, &says);
     let nowhere = which(&["--workers", "3", "--file", "/nowhere/clients"]);
     refused(nowhere, 1, &["/nowhere/clients", "No such file", "standard input"]);
 }

@@ -1,15 +1,17 @@
 //! `sticky which`: the slot of a client, and how many clients spread.
 
+mod line;
 mod spread;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{AddrParseError, IpAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sticky_ebpf::{Ipv6Prefix, Mapping, SlotCount, SlotCountError};
 
+use self::line::Line;
 use self::spread::Spread;
 use super::Failure;
 use super::target::Target;
@@ -25,8 +27,9 @@ pub(super) struct Args {
 
     /// Read addresses from a file (- for standard input) and print how they spread
     ///
-    /// One on each line; what follows it on the line does not count, so that an access log will
-    /// do. Empty lines and lines that begin with # are passed over.
+    /// One at the start of each line, so that an access log will do, or in an object of JSON with a
+    /// common name, such as remote_addr, remote_ip, client_ip or ip. Empty lines and lines that begin
+    /// with # are passed over; so are lines without an address, which are counted.
     #[arg(long, value_name = "FILE", conflicts_with = "clients")]
     file: Option<PathBuf>,
 
@@ -54,13 +57,19 @@ struct Answer {
     slot: u32,
 }
 
+/// As much of a line is shown.
+const LONGEST: usize = 80;
+
 /// The addresses cannot be read.
 #[derive(Debug, thiserror::Error)]
 enum WhichError {
     #[error("cannot read addresses from {file}; name a file, or - for standard input")]
     Read { file: String, source: io::Error },
-    #[error("{file}, line {line}: {text:?} is no IP address; put one at the start of each line")]
-    NoAddress { file: String, line: usize, text: String, source: AddrParseError },
+    #[error(
+        "no line of {file} has an IP address, neither at its start nor in JSON with a name such as \
+         remote_addr; the first is {text:?}"
+    )]
+    NoAddress { file: String, text: String },
     #[error(
         "the supervisor tells of {workers} workers and a prefix of {bits} bits; is it of another version?"
     )]
@@ -118,18 +127,23 @@ fn spread_of(mapping: &Mapping, path: &Path) -> Result<Spread, WhichError> {
     } else {
         Box::new(BufReader::new(File::open(path).map_err(failed)?))
     };
-    let clients = (1..).zip(input.lines()).filter_map(|(line, text)| match text {
-        Ok(text) => {
-            let text = text.split_whitespace().next().filter(|text| !text.starts_with('#'))?;
-            let file = file.clone();
-            Some(text.parse().map_err(|source| WhichError::NoAddress {
-                file,
-                line,
-                text: text.into(),
-                source,
-            }))
-        }
+    let mut first_without = None;
+    let mut skipped = 0;
+    let clients = input.lines().filter_map(|text| match text {
+        Ok(text) => match line::client(&text) {
+            Line::Client(client) => Some(Ok(client)),
+            Line::Nothing => None,
+            Line::Unknown => {
+                skipped += 1;
+                first_without.get_or_insert_with(|| text.chars().take(LONGEST).collect::<String>());
+                None
+            }
+        },
         Err(error) => Some(Err(failed(error))),
     });
-    Spread::count(mapping, clients)
+    let spread = Spread::count(mapping, clients)?;
+    match first_without {
+        Some(text) if spread.is_empty() => Err(WhichError::NoAddress { file, text }),
+        _ => Ok(spread.without(skipped)),
+    }
 }

@@ -25,6 +25,8 @@ pub(super) struct Spread {
     /// The busiest slot, in multiples of an even share: 1 is perfect, the number of workers is
     /// everything at one.
     busiest: f64,
+    /// Lines without an address.
+    skipped: u64,
 }
 
 impl Spread {
@@ -52,7 +54,17 @@ impl Spread {
             idle: slots.iter().filter(|&&count| count == 0).count(),
             busiest: ratio(busiest * u64::from(workers), addresses),
             slots,
+            skipped: 0,
         })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.addresses == 0
+    }
+
+    /// So many lines have no address.
+    pub(super) fn without(self, skipped: u64) -> Self {
+        Self { skipped, ..self }
     }
 
     pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
@@ -69,7 +81,11 @@ impl Spread {
             out,
             "\nThe busiest slot has {busiest:.2} times an even share; \
              {idle} of {workers} slots have none."
-        )
+        )?;
+        if self.skipped > 0 {
+            writeln!(out, "{} lines have no address and do not count.", self.skipped)?;
+        }
+        Ok(())
     }
 }
 

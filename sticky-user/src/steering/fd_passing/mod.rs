@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use rustix::io::ioctl_fionread;
 use sticky_ebpf::Mapping;
 use tokio::sync::watch;
 
@@ -130,6 +131,14 @@ impl Steering for FdPassing {
 
     fn queue(&self, slot: u32) -> Option<Queue> {
         self.outboxes.get(slot).map(Outbox::queue)
+    }
+
+    /// Beside those that wait to be sent, the ones that were and wait at the worker's end.
+    fn untaken(&self, slot: u32) -> Option<u32> {
+        let waiting = self.queue(slot)?.waiting;
+        // Each is a message of one byte.
+        let sent = ioctl_fionread(self.outboxes.far(slot).ok()?).ok()?;
+        Some(waiting.saturating_add(u32::try_from(sent).unwrap_or(u32::MAX)))
     }
 
     fn counters(&self) -> Result<Option<Counters>, Error> {

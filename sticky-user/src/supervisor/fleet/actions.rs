@@ -18,8 +18,9 @@ impl Fleet<'_> {
         let Some(seat) = self.seats.get_mut(slot as usize) else {
             return Ok(());
         };
+        // That a worker does not hang is said all the time, and noted when it is said first.
+        self.changed |= !matches!(event, Event::Alive(id) if seat.slot.is_watched(id));
         let actions = seat.slot.on(event, Instant::now());
-        self.changed |= !actions.is_empty();
         actions.into_iter().try_for_each(|action| self.act(slot, action))
     }
 
@@ -30,7 +31,7 @@ impl Fleet<'_> {
     fn act(&mut self, slot: u32, action: Action) -> Result<(), Error> {
         match action {
             Action::Spawn(id) => return self.spawn(slot, id),
-            Action::Terminate(id) => self.signal(slot, id, Signal::TERM),
+            Action::Terminate(id) => self.terminate(slot, id),
             Action::Kill(id, why) => {
                 self.report_kill(slot, id, why);
                 self.signal(slot, id, Signal::KILL);
@@ -39,6 +40,20 @@ impl Fleet<'_> {
             Action::Replaced | Action::NotReplaced => self.reload_ended(slot, action),
         }
         Ok(())
+    }
+
+    /// Whoever takes over between the two notes tells it again; without them, one that serves would be
+    /// taken for one that drains, or the other way round.
+    pub(super) fn terminate(&mut self, slot: u32, id: WorkerId) {
+        if self.phase == Phase::Serving {
+            self.note();
+        }
+        self.signal(slot, id, Signal::TERM);
+        let seat = self.seats.get_mut(slot as usize);
+        if let Some(worker) = seat.and_then(|seat| seat.workers.iter_mut().find(|it| it.id == id)) {
+            worker.told = true;
+        }
+        self.changed = true;
     }
 
     fn signal(&self, slot: u32, id: WorkerId, signal: Signal) {
@@ -58,19 +73,22 @@ impl Fleet<'_> {
             Why::Hung => {
                 let state = super::watch::state_of(pid);
                 warn!(slot, pid, "the worker hangs (no WATCHDOG=1) and is killed; {state}");
+                self.found_unfit(slot, id, "hangs: it no longer says WATCHDOG=1");
             }
             Why::Asked => {}
         }
     }
 
     fn spawn(&mut self, slot: u32, id: WorkerId) -> Result<(), Error> {
+        self.reload_starts(slot, id);
         match self.start(slot, id) {
             Ok(()) => Ok(()),
             Err(source) if self.phase == Phase::Starting => Err(Error::Spawn { slot, source }),
             Err(error) => {
                 error!(slot, "cannot start a worker: {error}");
-                self.last_words(slot, id, Ended::Unknown);
-                self.tell(slot, Event::Gone(id))
+                self.tell(slot, Event::Gone(id))?;
+                self.reload_lost(slot, id, Ended::Unknown);
+                Ok(())
             }
         }
     }

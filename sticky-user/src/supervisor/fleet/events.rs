@@ -10,7 +10,10 @@ use super::super::process::Ended;
 use super::super::signals::Asked;
 use super::super::slot::{Event, WorkerId};
 use super::{Error, Fleet, Happened, Phase, limits, tell_service_manager};
-use crate::steering;
+use crate::steering::{self, Mode};
+
+/// After so many failures in a row, what may be the matter is told, once.
+const TELLING: u32 = 3;
 
 impl Fleet<'_> {
     pub(super) fn on(&mut self, happened: Happened) -> Result<(), Error> {
@@ -36,11 +39,12 @@ impl Fleet<'_> {
             return Err(if too_late {
                 Error::WorkerNotReady { slot, within: self.settings.ready_timeout }
             } else {
-                Error::WorkerEnded { slot, how: how.to_string() }
+                let hint = self.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                Error::WorkerEnded { slot, how: how.to_string(), hint }
             });
         }
-        self.last_words(slot, id, how);
         self.tell(slot, Event::Gone(id))?;
+        self.reload_lost(slot, id, how);
         if self.phase == Phase::Serving && served {
             self.report_restart(slot, pid, how);
             self.repair(slot);
@@ -61,6 +65,20 @@ impl Fleet<'_> {
         let failures = seat.slot.failures();
         let delay = humantime::format_duration(self.settings.backoff.delay(failures));
         warn!(slot, pid, failures, "worker {how}; the next one starts in {delay}");
+        if failures == TELLING
+            && let Some(hint) = self.hint()
+        {
+            error!(slot, "its workers end again and again; {hint}");
+        }
+    }
+
+    /// What may be the matter with a program that ends by itself.
+    fn hint(&self) -> Option<&'static str> {
+        let program = !self.settings.command.is_empty();
+        (program && self.parts.steering.mode() == Mode::FdPassing).then_some(
+            "if it expects a listener: in mode fd-passing descriptor 3 brings connections that were \
+             accepted, and accept() fails on it; see docs/workers.md, or use --mode ebpf or cbpf",
+        )
     }
 
     /// Makes a slot listen again whose worker has shut its listener down.
@@ -98,7 +116,7 @@ impl Fleet<'_> {
                 info!(slot, pid = said.worker, "worker ready");
             }
             self.tell(slot, Event::Ready(id))?;
-            self.reload_goes_on(slot);
+            self.reload_goes_on(slot, id);
             self.adopt_all();
         }
         if said.alive {
@@ -128,6 +146,7 @@ impl Fleet<'_> {
         if self.renewal.is_some_and(|at| at <= now) {
             self.renew_keeper();
         }
+        self.look_at_new_workers(now);
         for slot in self.settings.plan.mapping.slots().iter() {
             let seat = self.seats.get(slot as usize);
             if seat.and_then(|seat| seat.slot.deadline()).is_some_and(|at| at <= now) {

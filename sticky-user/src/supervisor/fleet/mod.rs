@@ -6,6 +6,7 @@
 mod actions;
 mod events;
 mod failover;
+mod probation;
 mod reload;
 mod report;
 mod seat;
@@ -159,7 +160,8 @@ impl<'a> Fleet<'a> {
             self.tell(slot, Event::Start)?;
         }
         loop {
-            if !self.announced && self.seats.iter().all(|seat| seat.slot.is_ready()) {
+            let served = |seat: &Seat| seat.slot.is_ready() || seat.slot.is_away();
+            if !self.announced && self.seats.iter().all(served) {
                 self.announced = true;
                 if let Some(announce) = announce.take() {
                     announce(&self.status());
@@ -194,7 +196,8 @@ impl<'a> Fleet<'a> {
         };
         let becoming = self.becoming.as_ref().map(|becoming| becoming.until);
         let slots = self.seats.iter().filter_map(|seat| seat.slot.deadline());
-        slots.chain(closing).chain(becoming).chain(self.renewal).min()
+        let reload = self.reload.as_ref().and_then(Reload::deadline);
+        slots.chain(closing).chain(becoming).chain(self.renewal).chain(reload).min()
     }
 
     /// Ends every worker at once and waits until they have gone.

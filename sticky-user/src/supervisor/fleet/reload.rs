@@ -1,15 +1,20 @@
 //! Another worker in the place of each, one slot after the other.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::super::process::Ended;
 use super::super::progress::Progress;
 use super::super::slot::{Action, Event, WorkerId};
+use super::probation::{LOOK, PATIENCE, Probation};
 use super::{Fleet, Phase, tell_service_manager};
+
+/// For how long a new worker is watched before the next slot's is replaced, at most.
+const LONGEST_WINDOW: Duration = Duration::from_secs(1);
 
 /// A reload that goes on.
 #[derive(Debug)]
@@ -19,8 +24,18 @@ pub(super) struct Reload {
     left: VecDeque<u32>,
     /// Whoever asked for it.
     listener: UnboundedSender<Progress>,
-    /// How the new worker ended, if it did.
-    ended: Option<Ended>,
+    /// The slot's new worker, until it is ready.
+    new: Option<WorkerId>,
+    /// The new workers that are ready: all are watched until the reload is over.
+    probation: Vec<Probation>,
+    /// When to look at them.
+    look: Option<Instant>,
+}
+
+impl Reload {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.look
+    }
 }
 
 impl Fleet<'_> {
@@ -36,7 +51,8 @@ impl Fleet<'_> {
         let (listener, progress) = unbounded_channel();
         let mut left: VecDeque<u32> = self.settings.plan.mapping.slots().iter().collect();
         let slot = left.pop_front().unwrap_or(0);
-        self.reload = Some(Reload { slot, left, listener, ended: None });
+        let probation = Vec::new();
+        self.reload = Some(Reload { slot, left, listener, new: None, probation, look: None });
         if let Ok(now) = NotifyState::monotonic_usec_now() {
             tell_service_manager(&[NotifyState::Reloading, now]);
         }
@@ -61,39 +77,106 @@ impl Fleet<'_> {
         }
     }
 
-    /// A worker is ready.
-    pub(super) fn reload_goes_on(&mut self, slot: u32) {
-        if self.reload.as_ref().is_some_and(|reload| reload.slot == slot) {
-            let seat = self.seats.get(slot as usize);
-            let pid = seat.and_then(|seat| seat.main()).map(|worker| worker.process.pid);
-            self.report(Progress::Serving { slot, pid });
+    /// A worker is about to be started.
+    pub(super) fn reload_starts(&mut self, slot: u32, id: WorkerId) {
+        if let Some(reload) = self.reload.as_mut().filter(|reload| reload.slot == slot) {
+            reload.new.get_or_insert(id);
         }
     }
 
-    /// How a worker ended, for the report of a reload that fails.
-    pub(super) fn last_words(&mut self, slot: u32, id: WorkerId, how: Ended) {
-        let other = self.seats.get(slot as usize).and_then(|seat| seat.slot.other());
-        if let Some(reload) = &mut self.reload
-            && reload.slot == slot
-            && other == Some(id)
-        {
-            reload.ended = Some(how);
+    /// A worker is ready.
+    pub(super) fn reload_goes_on(&mut self, slot: u32, id: WorkerId) {
+        let seat = self.seats.get(slot as usize);
+        let pid = seat.map(|seat| seat.pid(id));
+        let alone = seat.is_some_and(|seat| !seat.slot.is_replacing());
+        let Some(reload) = self.reload.as_mut().filter(|reload| reload.slot == slot) else {
+            return;
+        };
+        if reload.new.take_if(|new| *new == id).is_none() {
+            return;
+        }
+        reload.probation.push(Probation::new(slot, id));
+        self.report(Progress::Serving { slot, pid });
+        if alone {
+            self.probation_begins(slot);
         }
     }
 
     /// The second of two workers has gone.
     pub(super) fn reload_ended(&mut self, slot: u32, how: Action) {
-        let Some(reload) = self.reload.as_ref().filter(|reload| reload.slot == slot) else {
+        if how == Action::Replaced {
+            self.probation_begins(slot);
+        }
+    }
+
+    /// From now on, the new worker alone takes what waits at the slot.
+    fn probation_begins(&mut self, slot: u32) {
+        let now = Instant::now();
+        let Some(reload) = &mut self.reload else {
             return;
         };
-        if how == Action::Replaced {
-            self.report(Progress::Replaced { slot });
-            return self.next_slot();
+        if let Some(probation) = reload.probation.iter_mut().find(|it| it.slot == slot) {
+            probation.begins(now);
+            reload.look = Some(now);
         }
-        let how = reload.ended.unwrap_or(Ended::Unknown);
-        let why = format!("its new worker {how} before it was ready; the old one goes on");
-        warn!(slot, "the reload is over: {why}");
-        self.end_reload(Progress::Failed { slot, why });
+    }
+
+    /// Looks whether the new workers take connections, and goes on when they have for long enough.
+    pub(super) fn look_at_new_workers(&mut self, now: Instant) {
+        let Some(reload) = self.reload.as_mut().filter(|it| it.look.is_some_and(|at| at <= now))
+        else {
+            return;
+        };
+        reload.look = Some(now + LOOK);
+        for probation in &mut reload.probation {
+            let waiting = self.parts.steering.untaken(probation.slot).unwrap_or(0);
+            probation.look(waiting, now);
+        }
+        let failed = |it: &Probation| it.is_failed(now).map(|waiting| (it.slot, waiting));
+        if let Some((slot, waiting)) = reload.probation.iter().find_map(failed) {
+            let since = PATIENCE.as_secs();
+            let why = format!(
+                "takes no connections: {waiting} wait, and none was taken for {since} s; it is left \
+                 as it is"
+            );
+            return self.stop_reload(slot, &why);
+        }
+        let window = self.settings.backoff.window.min(LONGEST_WINDOW);
+        let slot = reload.slot;
+        let is_here = reload.probation.last().is_some_and(|it| it.slot == slot);
+        if is_here && reload.probation.iter().all(|it| it.is_passed(window, now)) {
+            self.report(Progress::Replaced { slot });
+            self.next_slot();
+        }
+    }
+
+    /// A worker has ended, or could not be started.
+    pub(super) fn reload_lost(&mut self, slot: u32, id: WorkerId, how: Ended) {
+        let Some(reload) = &self.reload else {
+            return;
+        };
+        if reload.slot == slot && reload.new == Some(id) {
+            let serves = self.seats.get(slot as usize).is_some_and(|seat| seat.slot.is_ready());
+            let old = if serves { "; the old one goes on" } else { "" };
+            let why = format!("its new worker {how} before it was ready{old}");
+            warn!(slot, "the reload is over: {why}");
+            return self.end_reload(Progress::Failed { slot, why });
+        }
+        self.found_unfit(slot, id, &format!("{how} after it had said READY=1"));
+    }
+
+    /// A worker on probation has ended, or is being ended.
+    pub(super) fn found_unfit(&mut self, slot: u32, id: WorkerId, why: &str) {
+        let probation = self.reload.as_ref().map(|reload| &reload.probation);
+        if probation.is_some_and(|all| all.iter().any(|it| (it.slot, it.id) == (slot, id))) {
+            self.stop_reload(slot, &format!("{why}; it is followed by another as usual"));
+        }
+    }
+
+    fn stop_reload(&mut self, slot: u32, why: &str) {
+        let left = self.reload.as_ref().map_or(0, |reload| reload.left.len());
+        error!(slot, "the reload is stopped: the slot's new worker {why}; {left} slots are left");
+        self.end_reload(Progress::Stopped { slot, why: why.into(), left });
     }
 
     fn next_slot(&mut self) {
@@ -102,7 +185,7 @@ impl Fleet<'_> {
         };
         if let Some(next) = reload.left.pop_front() {
             reload.slot = next;
-            reload.ended = None;
+            reload.new = None;
             return self.replace();
         }
         let workers = self.settings.plan.mapping.slots().get();

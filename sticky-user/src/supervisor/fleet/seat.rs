@@ -22,13 +22,22 @@ pub(super) struct Worker {
     pub(super) ready: bool,
     /// It takes connections of slots that have no worker.
     pub(super) adopts: bool,
+    /// It was sent SIGTERM.
+    pub(super) told: bool,
     pub(super) bus: Option<Health>,
 }
 
 impl Worker {
     pub(super) fn new(id: WorkerId, process: Process) -> Self {
-        let since = Instant::now();
-        Self { id, process, since, ready: false, adopts: false, bus: None }
+        Self {
+            id,
+            process,
+            since: Instant::now(),
+            ready: false,
+            adopts: false,
+            told: false,
+            bus: None,
+        }
     }
 }
 

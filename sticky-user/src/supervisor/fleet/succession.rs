@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::super::manifest::{Manifest, SlotNote, WorkerNote};
 use super::super::process::Process;
 use super::super::signals::Signals;
-use super::super::slot::{Resumed, Slot, WorkerId};
+use super::super::slot::{Clock, Slot, WorkerId};
 use super::super::upgrade::{self, UpgradeError};
 use super::seat::Worker;
 use super::{Error, Fleet, Happened, Phase, Seat, limits};
@@ -107,9 +107,11 @@ impl Fleet<'_> {
     }
 
     fn manifest(&self) -> Manifest {
+        let clock = Clock::now();
         let note = |worker: &Worker| {
-            let Worker { id, process, since, ready, adopts, .. } = worker;
-            WorkerNote::new(*id, process.pid, since.elapsed(), *ready, *adopts)
+            let &Worker { id, ref process, since, ready, adopts, told, .. } = worker;
+            let started = WorkerNote::started(since.elapsed());
+            WorkerNote { id, pid: process.pid, ready, adopts, told, started }
         };
         let steering = &self.parts.steering;
         let mut manifest = Manifest::new(self.settings, steering.address(), steering.mode());
@@ -119,9 +121,8 @@ impl Fleet<'_> {
             .seats
             .iter()
             .map(|seat| SlotNote {
-                restarts: seat.slot.restarts(),
-                main: seat.main().map(note),
-                other: seat.other().map(note),
+                life: seat.slot.note(clock),
+                workers: seat.workers.iter().map(note).collect(),
             })
             .collect();
         manifest
@@ -166,34 +167,41 @@ impl Fleet<'_> {
         self.phase = Phase::Serving;
         self.takeovers = manifest.takeovers + 1;
         self.rolled_back = rolled_back;
-        let now = Instant::now();
-        for (slot, note) in (0..).zip(manifest.slots) {
-            let mut find = |note: Option<WorkerNote>| {
-                let note = note?;
+        let (now, clock) = (Instant::now(), Clock::now());
+        for (slot, SlotNote { life, workers }) in (0..).zip(manifest.slots) {
+            let find = |note: WorkerNote| {
                 let pidfd = left.remove(&name(note.pid))?;
                 let watch = |ended| Process::of(note.pid, pidfd, ended);
                 let process = self.watched(slot, note.id, watch).ok()?;
                 let since = now.checked_sub(note.running()).unwrap_or(now);
-                let WorkerNote { id, ready, adopts, .. } = note;
-                Some(Worker { id, process, since, ready, adopts, bus: None })
+                let WorkerNote { id, ready, adopts, told, .. } = note;
+                Some(Worker { since, ready, adopts, told, ..Worker::new(id, process) })
             };
-            let (main, other) = (find(note.main), find(note.other));
-            let resumed =
-                main.as_ref().map(|worker| Resumed { id: worker.id, ready: worker.ready });
-            let other_id = other.as_ref().map(|worker| worker.id);
-            let limits = limits(self.settings);
-            let seat = Seat {
-                slot: Slot::resumed(limits, resumed, other_id, note.restarts, now),
-                workers: main.into_iter().chain(other).collect(),
-            };
-            if let Some(place) = self.seats.get_mut(slot as usize) {
-                *place = seat;
+            let workers: Vec<Worker> = workers.into_iter().filter_map(find).collect();
+            let there: Vec<WorkerId> = workers.iter().map(|worker| worker.id).collect();
+            let resumed = Slot::resumed(limits(self.settings), &life, &there, clock);
+            if let Some(seat) = self.seats.get_mut(slot as usize) {
+                *seat = Seat { slot: resumed, workers };
             }
         }
         self.before = Some(before);
+        self.tell_again();
+        self.adopt_all();
     }
 
-    /// Every slot has a worker that is ready, for the first time.
+    /// The earlier supervisor was killed before it could tell a worker that it is to end.
+    fn tell_again(&mut self) {
+        let mut untold = Vec::new();
+        for (slot, seat) in (0..).zip(&self.seats) {
+            let drains = |worker: &&Worker| seat.slot.drains(worker.id) && !worker.told;
+            untold.extend(seat.workers.iter().filter(drains).map(|worker| (slot, worker.id)));
+        }
+        for (slot, id) in untold {
+            self.terminate(slot, id);
+        }
+    }
+
+    /// The clients of every slot are served, for the first time.
     pub(super) fn all_ready(&mut self) {
         self.phase = Phase::Serving;
         super::tell_service_manager(&[sd_notify::NotifyState::Ready]);

@@ -57,12 +57,3 @@ pub enum Why {
     /// Everything is to end at once.
     Asked,
 }
-
-/// A worker that an earlier supervisor started.
-#[derive(Clone, Copy, Debug)]
-pub struct Resumed {
-    /// Which one it is.
-    pub id: WorkerId,
-    /// Whether it had said READY=1.
-    pub ready: bool,
-}

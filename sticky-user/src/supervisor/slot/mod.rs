@@ -14,15 +14,19 @@
 
 mod event;
 mod limits;
+mod note;
 mod worker;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walk;
 
 use std::time::Instant;
 
-pub use event::{Action, Event, Resumed, Why, WorkerId};
+pub use event::{Action, Event, Why, WorkerId};
 pub use limits::Limits;
+pub use note::{Clock, Note};
 use worker::Worker;
 
 /// So many failures in a row, and the slot is called failed. Its worker is started all the same.
@@ -65,40 +69,6 @@ impl Slot {
         }
     }
 
-    /// A slot whose workers an earlier supervisor started: the one that serves, or is to, and the
-    /// one beside it.
-    #[must_use]
-    pub fn resumed(
-        limits: Limits,
-        main: Option<Resumed>,
-        other: Option<WorkerId>,
-        restarts: u64,
-        now: Instant,
-    ) -> Self {
-        let absent = main.is_none().then_some(now);
-        let starting = |id| Worker::starting(id, now + limits.ready);
-        let main = main.map(
-            |Resumed { id, ready }| {
-                if ready { starting(id).ready(now) } else { starting(id) }
-            },
-        );
-        let main_id = main.as_ref().map_or(WorkerId::MAX, |main| main.id);
-        let other = other.map(|id| match starting(id) {
-            successor if id > main_id => successor,
-            predecessor => predecessor.draining(now + limits.drain),
-        });
-        let started = [&main, &other].into_iter().flatten().map(|worker| worker.id).max();
-        Self {
-            started: started.unwrap_or(0),
-            retry: absent,
-            unserved: absent,
-            main,
-            other,
-            restarts,
-            ..Self::new(limits)
-        }
-    }
-
     /// Where it stands, as `sticky status` names it.
     pub fn name(&self) -> &'static str {
         match &self.main {
@@ -134,6 +104,16 @@ impl Slot {
     /// Whether nobody is here any more, and nobody is to come.
     pub fn is_stopped(&self) -> bool {
         self.ending && self.main.is_none() && self.other.is_none()
+    }
+
+    /// Whether this worker is to end, for which it has time.
+    pub fn drains(&self, id: WorkerId) -> bool {
+        self.worker(id).is_some_and(Worker::drains)
+    }
+
+    /// Whether this worker has said WATCHDOG=1.
+    pub fn is_watched(&self, id: WorkerId) -> bool {
+        self.worker(id).is_some_and(Worker::is_watched)
     }
 
     /// Whether two workers are here.
@@ -278,6 +258,10 @@ impl Slot {
         self.started += 1;
         self.main = Some(Worker::starting(self.started, now + self.limits.ready));
         Action::Spawn(self.started)
+    }
+
+    fn worker(&self, id: WorkerId) -> Option<&Worker> {
+        [&self.main, &self.other].into_iter().flatten().find(|worker| worker.id == id)
     }
 
     fn workers(&mut self) -> impl Iterator<Item = &mut Worker> {

@@ -1,11 +1,9 @@
 use std::time::Duration;
 
-use proptest::prelude::*;
-
 use super::super::backoff::Backoff;
 use super::*;
 
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     ready: Duration::from_secs(30),
     drain: Duration::from_secs(10),
     watchdog: Some(Duration::from_secs(5)),
@@ -22,7 +20,7 @@ fn ms(milliseconds: u64) -> Duration {
 }
 
 /// A slot whose first worker is ready.
-fn ready(now: Instant) -> Slot {
+pub(super) fn ready(now: Instant) -> Slot {
     let mut slot = Slot::new(LIMITS);
     assert_eq!(slot.on(Event::Start, now), [Action::Spawn(1)]);
     assert_eq!(slot.on(Event::Ready(1), now), []);
@@ -154,94 +152,6 @@ fn others_serve_for_a_slot_that_stays_without_worker_and_it_returns() {
     assert_eq!(slot.deadline(), Some(now + LIMITS.backoff.window));
     assert_eq!(slot.on(Event::Deadline, now + LIMITS.backoff.window), [Action::Return]);
     assert!(!slot.is_away());
-}
-
-#[test]
-fn a_slot_goes_on_under_another_supervisor() {
-    let now = Instant::now();
-    let main = |id| Some(Resumed { id, ready: true });
-    // Its successor was starting: the replacement goes on.
-    let mut slot = Slot::resumed(LIMITS, main(7), Some(8), 3, now);
-    assert_eq!((slot.name(), slot.restarts(), slot.is_ready()), ("ready", 3, true));
-    assert_eq!(slot.on(Event::Ready(8), now), [Action::Terminate(7)]);
-    // Its predecessor was draining: it may go on until its time is over.
-    let mut slot = Slot::resumed(LIMITS, main(8), Some(7), 0, now);
-    assert_eq!(slot.on(Event::Deadline, now), []);
-    assert_eq!(slot.on(Event::Gone(7), now), [Action::Replaced]);
-    assert_eq!(slot.on(Event::Replace, now), [Action::Spawn(9)]);
-    // Nobody was left.
-    let mut slot = Slot::resumed(LIMITS, None, None, 0, now);
-    assert_eq!(slot.on(Event::Deadline, now), [Action::Spawn(1)]);
-}
-
-fn any_event() -> impl Strategy<Value = Event> {
-    let id = 0u64..3;
-    prop_oneof![
-        2 => Just(Event::Start),
-        6 => id.clone().prop_map(Event::Ready),
-        6 => id.clone().prop_map(Event::Alive),
-        6 => id.prop_map(Event::Gone),
-        9 => Just(Event::Deadline),
-        6 => Just(Event::Replace),
-        1 => Just(Event::Stop(Instant::now())),
-        1 => Just(Event::Kill),
-    ]
-}
-
-proptest! {
-    /// Whatever happens in whatever order: at most two workers, none started after a stop, none
-    /// told anything when it is not there, nobody forgotten, and no slot without a worker that
-    /// nothing would bring one to.
-    #[test]
-    fn invariants(events in prop::collection::vec((any_event(), 0u64..12_000), 0..200)) {
-        let mut now = Instant::now();
-        let mut slot = Slot::new(LIMITS);
-        let mut alive: Vec<WorkerId> = Vec::new();
-        let (mut stopping, mut begun) = (false, false);
-        for (event, pause) in events {
-            now += Duration::from_millis(pause);
-            // The world: numbers in events count the workers that are there; a deadline is due.
-            let nth = |number: WorkerId| alive.get(usize::try_from(number).unwrap()).copied();
-            let event = match event {
-                Event::Ready(number) => nth(number).map(Event::Ready),
-                Event::Alive(number) => nth(number).map(Event::Alive),
-                Event::Gone(number) => nth(number).map(Event::Gone),
-                Event::Stop(_) => Some(Event::Stop(now + LIMITS.drain)),
-                Event::Deadline => slot.deadline().filter(|&at| at <= now).map(|_| Event::Deadline),
-                event => Some(event),
-            };
-            let Some(event) = event else { continue };
-            begun |= event == Event::Start;
-            stopping |= matches!(event, Event::Stop(_) | Event::Kill);
-            if let Event::Gone(id) = event {
-                alive.retain(|&worker| worker != id);
-            }
-            for action in slot.on(event, now) {
-                match action {
-                    Action::Spawn(id) => {
-                        prop_assert!(!stopping && !alive.contains(&id));
-                        alive.push(id);
-                    }
-                    Action::Terminate(id) | Action::Kill(id, _) => {
-                        prop_assert!(alive.contains(&id));
-                    }
-                    Action::FailOver => prop_assert!(slot.is_away() && !slot.is_ready()),
-                    Action::Return => prop_assert!(!slot.is_away() && slot.is_ready()),
-                    Action::Replaced | Action::NotReplaced => prop_assert!(!slot.is_replacing()),
-                }
-            }
-            let mut known: Vec<_> = [slot.main(), slot.other()].into_iter().flatten().collect();
-            known.sort_unstable();
-            alive.sort_unstable();
-            prop_assert_eq!(&known, &alive);
-            prop_assert_eq!(slot.is_stopped(), stopping && alive.is_empty());
-            if begun && !stopping && slot.main().is_none() {
-                prop_assert!(slot.deadline().is_some(), "stuck: {:?}", slot);
-            }
-            // Nothing is due twice.
-            prop_assert!(event != Event::Deadline || slot.deadline().is_none_or(|at| at > now));
-        }
-    }
 }
 
 #[test]

@@ -42,16 +42,20 @@ impl Worker {
         Self { life: Life::Ready { since: now, heard: None }, ..self }
     }
 
-    pub(super) fn draining(self, until: Instant) -> Self {
-        Self { life: Life::Draining { until }, ..self }
-    }
-
     pub(super) fn is_starting(&self) -> bool {
         matches!(self.life, Life::Starting { .. })
     }
 
     pub(super) fn is_ready(&self) -> bool {
         self.ready_since().is_some()
+    }
+
+    pub(super) fn drains(&self) -> bool {
+        matches!(self.life, Life::Draining { .. })
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        matches!(self.life, Life::Ready { heard: Some(_), .. })
     }
 
     pub(super) fn ready_since(&self) -> Option<Instant> {

@@ -1,16 +1,19 @@
 //! What every request to Engine.IO passes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{Method, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
 
 use super::registry::{Known, Registry};
 use super::request::{Kind, opened};
 use super::session::Session;
+use crate::worker::drain::Drain;
 use crate::worker::websocket::Websocket;
 
 /// Engine.IO's packet "close": the client gives up the session and connects anew.
@@ -19,17 +22,30 @@ const CLOSE: &str = "1";
 /// What the engine says to packets that it takes.
 const TAKEN: &str = "ok";
 
+/// How long a client that comes to a worker which drains is kept waiting until the next one accepts.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
 #[derive(Clone, Debug)]
 pub(super) struct Door {
     path: Arc<str>,
     /// As much as a client may send at once.
     most: usize,
     registry: Arc<Registry>,
+    drain: Drain,
 }
 
 impl Door {
-    pub(super) fn new(path: &str, most: u64, registry: Arc<Registry>) -> Self {
-        Self { path: path.into(), most: usize::try_from(most).unwrap_or(usize::MAX), registry }
+    pub(super) fn new(path: &str, most: u64, registry: Arc<Registry>, drain: Drain) -> Self {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        Self { path: path.into(), most, registry, drain }
+    }
+
+    /// A worker that drains opens no session, which would end at once: its client is to connect anew.
+    /// It is told so when the next worker accepts.
+    async fn turn_away(&self, status: StatusCode) -> Response {
+        // One that waits for longer may come here again.
+        let _ = timeout(LONGEST_WAIT, self.drain.queue_empty.cancelled()).await;
+        status.into_response()
     }
 
     fn concerns(&self, uri: &Uri) -> bool {
@@ -75,7 +91,14 @@ pub(super) async fn pass(State(door): State<Door>, mut request: Request, next: N
         return next.run(request).await;
     }
     let websocket = request.extensions().get::<Arc<Websocket>>().cloned();
+    let drains = door.drain.draining.has_begun();
     match (Kind::of(&request), websocket) {
+        // Over a connection that was kept, browsers take it for what it is: they send the request
+        // again over a new one, of which nobody notices anything.
+        (Kind::OpensPolling, _) if drains => door.turn_away(StatusCode::REQUEST_TIMEOUT).await,
+        (Kind::OpensWebsocket, _) if drains => {
+            door.turn_away(StatusCode::SERVICE_UNAVAILABLE).await
+        }
         (Kind::OpensPolling, _) => door.open_polling(request, next).await,
         (Kind::OpensWebsocket, Some(websocket)) => {
             websocket.requested();

@@ -45,7 +45,8 @@ use crate::turn::Turn;
 ///
 /// Sessions are closed one after the other, so that their clients do not all come back at once: a
 /// waiting long-polling request is answered and a WebSocket ended as the protocol has it, after
-/// which the official client connects anew. A session that is opened meanwhile is closed last.
+/// which the official client connects anew. No session is opened meanwhile: a client that comes is told
+/// to come again when the next worker accepts.
 ///
 /// # Panics
 ///
@@ -53,7 +54,8 @@ use crate::turn::Turn;
 pub fn close_on_drain<A: Adapter>(worker: &Worker, io: SocketIo<A>, routes: Router) -> Router {
     let registry = Arc::new(Registry::new(worker.draining(), Turn::of_this_process()));
     let engine = &io.config().engine_config;
-    let door = Door::new(&engine.req_path, engine.max_payload, Arc::clone(&registry));
+    let drain = worker.drain.clone();
+    let door = Door::new(&engine.req_path, engine.max_payload, Arc::clone(&registry), drain);
     tokio::spawn(close::when_drained(
         worker.drain.clone(),
         registry,
