@@ -20,10 +20,10 @@ in_every_kernel_mode!(a_worker_cannot_change_the_steering, a_program_that_joins_
 
 const WORKERS: u32 = 3;
 /// What `nobody` can execute, wherever root has another one.
-const PYTHON: &str = "/usr/bin/python3";
+pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// In a folder that other users may enter.
-fn as_nobody(mode: Mode) -> StickyOptions {
+pub(crate) fn as_nobody(mode: Mode) -> StickyOptions {
     let options = Sticky::new(mode, WORKERS).with("--user", "nobody");
     fs::set_permissions(folder(&options.control()), Permissions::from_mode(0o755)).unwrap();
     options
@@ -34,7 +34,7 @@ fn folder(control: &Path) -> &Path {
 }
 
 /// A script of `tests/workers/` where `nobody` can read it.
-fn script_in(options: &StickyOptions, name: &str) -> PathBuf {
+pub(crate) fn script_in(options: &StickyOptions, name: &str) -> PathBuf {
     let copy = folder(&options.control()).join(name);
     fs::copy(binaries::worker_script(name), &copy).unwrap();
     copy

@@ -83,7 +83,9 @@ impl Fleet<'_> {
             bus: self.parts.bus.as_ref(),
         };
         let launched = workshop.start(slot)?;
-        let process = self.watched(slot, id, |ended| Process::watch(launched.pid, ended))?;
+        let process = self.watched(slot, id, |ended| {
+            Process::watch(launched.pid, launched.guard, ended)
+        })?;
         debug!(slot, pid = process.pid, "worker started");
         let Some(seat) = self.seats.get_mut(slot as usize) else {
             return Ok(());
