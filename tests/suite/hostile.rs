@@ -1,16 +1,30 @@
 //! Workers that do what none should: nothing of it outlives them, and no other slot notices.
 
+use std::fs;
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use harness::http::{get, whoami};
+use harness::http::{for_each, get, whoami};
 use harness::rights::{Right, missing};
-use harness::{Mode, Sticky, StickyOptions, addresses_of_slot, send, wait_until};
+use harness::{
+    Mode, Sticky, StickyOptions, addresses, addresses_of_slot, binaries, digit_slot, send,
+    wait_until,
+};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 
-use crate::user::{PYTHON, as_nobody, script_in};
+use crate::user::{PYTHON, as_nobody, folder, script_in};
 
+in_every_kernel_mode!(a_listener_without_its_group, options_that_are_closed);
 in_every_mode!(
+    a_turn_file_of_any_length,
+    a_turn_that_somebody_else_has,
     a_process_that_is_left_ends_with_its_worker,
     a_process_that_is_left_ends_with_the_server,
     a_process_that_is_left_ends_with_a_reload,
@@ -101,6 +115,136 @@ fn a_process_that_is_left_ends_without_a_supervisor(mode: Mode) {
     wait_until("it ends with its worker", || (!is_there(left)).then_some(()));
     sticky.start_again();
     sticky.stderr.wait_for_text("all workers have been replaced");
+    assert_served_by(&sticky, sticky.worker(SLOT));
+    sticky.stop();
+}
+
+/// The next worker is one of the library, which looks for what its predecessor left in there.
+fn a_turn_file_of_any_length(mode: Mode) {
+    if missing(Right::Root) {
+        return;
+    }
+    let options = as_nobody(mode);
+    let script = script_in(&options, "hostile.py");
+    let control = options.control();
+    let folder = folder(&control);
+    let (flags, library) = (folder.join("flags"), folder.join("worker"));
+    fs::create_dir(&flags).unwrap();
+    fs::set_permissions(&flags, fs::Permissions::from_mode(0o777)).unwrap();
+    // By another process: see `binaries::sticky_for`.
+    let install = Command::new("install").arg(binaries::conformance()).arg(&library).status();
+    assert!(install.unwrap().success());
+    let flag = |slot| flags.join(format!("slot-{slot}"));
+    for other in (0..WORKERS).filter(|&slot| slot != SLOT) {
+        fs::write(flag(other), "").unwrap();
+    }
+    let once = [PathBuf::from("--once"), flags.join("slot-"), library];
+    let sticky = options.worker([PathBuf::from(PYTHON), script]).worker_args(once).start();
+    let worker = sticky.worker(SLOT);
+    let said: (String, (u64, String), String) =
+        ask(&sticky, "die?several?truncate?8796093022208;write?100000000;truncate?0");
+    assert_eq!((&*said.0, &*said.1.1, &*said.2), ("EPERM", "EPERM", "EPERM"), "{said:?}");
+    assert!(said.1.0 <= 4 * 1024 * 1024, "{said:?}");
+    let successor = sticky.wait_for_successor(SLOT, worker);
+    let client = addresses_of_slot(SLOT, WORKERS, 1)[0];
+    for _ in 0..3 {
+        let path = "/socket.io/?EIO=4&transport=polling&sid=unknown";
+        let (status, _) = get(client, sticky.address(), path).unwrap();
+        assert_eq!(status, 400);
+    }
+    assert_eq!(sticky.worker(SLOT), successor);
+    sticky.stop();
+}
+
+/// To whom a worker gave the descriptor.
+fn a_turn_that_somebody_else_has(mode: Mode) {
+    if missing(Right::Root) {
+        return;
+    }
+    let options = as_nobody(mode);
+    let path = folder(&options.control()).join("elsewhere.sock");
+    let elsewhere = UnixDatagram::bind(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+    let sticky = hostile(options);
+    let worker = sticky.worker(SLOT);
+    let sent: String = ask(&sticky, &format!("die?give?turn,{}", path.display()));
+    assert_eq!(sent, "done");
+    let turn = received(&elsewhere);
+    let successor = sticky.wait_for_successor(SLOT, worker);
+    assert_served_by(&sticky, successor);
+    drop(turn);
+    let log = sticky.stop();
+    assert!(log.contains("has the slot's turn; the turn is made anew"), "{log}");
+}
+
+fn received(socket: &UnixDatagram) -> OwnedFd {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut text = [0; 8];
+    recvmsg(socket, &mut [IoSliceMut::new(&mut text)], &mut control, RecvFlags::empty()).unwrap();
+    let messages = control.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+        _ => None,
+    });
+    messages.flatten().next().unwrap()
+}
+
+/// Where the kernel finds one first that is in no group, it asks no program.
+fn a_listener_without_its_group(mode: Mode) {
+    if missing(Right::Root) {
+        return;
+    }
+    let sticky = hostile(as_nobody(mode));
+    for slot in 0..WORKERS {
+        let client = addresses_of_slot(slot, WORKERS, 1)[0];
+        let (_, said) = get(client, sticky.address(), "/option?1,15,0").unwrap();
+        assert_eq!(said, "\"EPERM\"", "SO_REUSEPORT of slot {slot}");
+        let clients = addresses(60);
+        let slots = for_each(&clients, |&client| whoami(client, sticky.address()).unwrap().slot);
+        for (&client, slot) in clients.iter().zip(slots) {
+            assert_eq!(slot, digit_slot(client, WORKERS), "{client}");
+        }
+    }
+    sticky.stop();
+}
+
+/// By whatever interface to the kernel.
+fn options_that_are_closed(mode: Mode) {
+    if missing(Right::Root) {
+        return;
+    }
+    let sticky = hostile(as_nobody(mode));
+    for (option, name) in [
+        ("6,14,Z216", "TCP_MD5SIG"),
+        ("6,32,Z216", "TCP_MD5SIG_EXT"),
+        ("6,31,Z4", "TCP_ULP"),
+        ("6,23,5", "TCP_FASTOPEN"),
+        ("6,33,Z16", "TCP_FASTOPEN_KEY"),
+        ("6,34,1", "TCP_FASTOPEN_NO_COOKIE"),
+        ("6,38,Z288", "TCP_AO_ADD_KEY"),
+        ("0,21,255", "IP_MINTTL"),
+        ("41,73,255", "IPV6_MINHOPCOUNT"),
+        ("1,25,Z16", "SO_BINDTODEVICE"),
+        ("1,62,1", "SO_BINDTOIFINDEX"),
+        ("1,26,Z16", "SO_ATTACH_FILTER"),
+        ("1,27,0", "SO_DETACH_FILTER"),
+        ("1,44,1", "SO_LOCK_FILTER"),
+        ("1,50,0", "SO_ATTACH_BPF"),
+    ] {
+        let said: String = ask(&sticky, &format!("option?{option}"));
+        assert_eq!(said, "EPERM", "{name}");
+    }
+    for option in ["1,2,1", "1,9,1", "1,8,65536", "6,1,1", "6,9,1", "0,2,64"] {
+        let said: String = ask(&sticky, &format!("option?{option}"));
+        assert_eq!(said, "done", "what programs do is not closed: {option}");
+    }
+    if cfg!(target_arch = "x86_64") {
+        let said: String = ask(&sticky, "x32?1,15,0");
+        assert_eq!(said, "EPERM", "by the numbers of x32");
+        let how: i32 = ask(&sticky, "i386?1,15,0");
+        let ends = [Signal::SYS, Signal::SEGV].map(|signal| -signal.as_raw());
+        assert!(ends.contains(&how), "by a call of 32 bits: {how}");
+    }
     assert_served_by(&sticky, sticky.worker(SLOT));
     sticky.stop();
 }

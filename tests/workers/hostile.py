@@ -2,25 +2,27 @@
 
     hostile.py [--once FLAG PROGRAM ARG...]
 
-With --once, only the first worker that finds no FLAG is this one: the others are PROGRAM. It takes
-turns with other workers of its slot, and takes connections in every mode.
+With --once, only the first worker of a slot, which finds no file FLAG with the slot's number behind,
+is this one: the others are PROGRAM. It takes turns with other workers of its slot, and takes connections in every mode.
 
     GET /ACTION?ARGUMENT        see the functions below; /die?ACTION does it and ends
 """
 
+import ctypes
 import errno
 import fcntl
 import json
+import mmap
 import os
 import signal
 import socket
+import struct
 import sys
-import time
 
 if "--once" in sys.argv:
     flag, *program = sys.argv[sys.argv.index("--once") + 1 :]
     try:
-        os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
+        os.close(os.open(flag + os.environ["STICKY_SLOT"], os.O_CREAT | os.O_EXCL))
     except FileExistsError:
         os.execvp(program[0], program)
 
@@ -114,6 +116,41 @@ def option(what):
     level, number, value = what.split(",")
     value = bytes(int(value[1:])) if value.startswith("Z") else int(value)
     return named(source.setsockopt, int(level), int(number), value)
+
+
+def give(what):
+    """Gives a passed descriptor to whom listens at a path."""
+    name, path = what.split(",")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as elsewhere:
+        elsewhere.connect(path)
+        return named(socket.send_fds, elsewhere, [b"x"], [passed[name]])
+
+
+def x32(what):
+    """The same by the number that the call has in the x32 interface."""
+    level, number, value = map(int, what.split(","))
+    value = ctypes.c_int(value)
+    arguments = [0x40000000 | 541, source.fileno(), level, number, ctypes.byref(value), 4]
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    failed = libc.syscall(*[ctypes.c_long(it) if isinstance(it, int) else it for it in arguments])
+    return errno.errorcode[ctypes.get_errno()] if failed else "done"
+
+
+def i386(what):
+    """The same by the system call of 32-bit programs, in a process of its own: how that ends."""
+    level, number, value = map(int, what.split(","))
+    code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    # eax: setsockopt, ebx: descriptor, ecx: level, edx: option, esi: value, edi: length; int 0x80
+    registers = [(0xB8, 366), (0xBB, source.fileno()), (0xB9, level), (0xBA, number), (0xBE, 0), (0xBF, 4)]
+    code.write(b"\x53" + b"".join(bytes([op]) + struct.pack("<I", it) for op, it in registers))
+    code.write(b"\xcd\x80\x5b\xc3")
+    call = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))
+    pid = os.fork()
+    if pid == 0:
+        call()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def value(what):

@@ -10,7 +10,7 @@ use super::slot::WorkerId;
 use crate::steering::{Mode, ModeChoice, Noted};
 
 /// Another one, and the next supervisor does not try to understand the rest.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 
 /// The port, and who serves it.
 #[derive(Clone, Debug, Serialize, Deserialize)]

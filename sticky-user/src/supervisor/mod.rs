@@ -24,6 +24,7 @@ pub mod slot;
 mod spawn;
 mod start;
 pub mod status;
+mod turns;
 pub mod upgrade;
 mod user;
 

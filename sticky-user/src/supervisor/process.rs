@@ -115,7 +115,10 @@ fn has_ended(pidfd: &OwnedFd) -> bool {
 
 /// The guard was killed: its worker is to end with it, and does so by itself unless it was told not to.
 async fn bereft(worker: OwnedFd, group: Pid) {
-    warn!(pid = group.as_raw_nonzero(), "the worker's guard was killed, so the worker is killed too");
+    warn!(
+        pid = group.as_raw_nonzero(),
+        "the worker's guard was killed, so the worker is killed too"
+    );
     send(group, &worker, Signal::KILL);
     let ended = async { readiness::watch(worker, Interest::READABLE)?.readable().await.map(drop) };
     if !matches!(timeout(PATIENCE, ended).await, Ok(Ok(()))) {

@@ -1,6 +1,5 @@
 //! Starts a worker's process.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -13,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::Settings;
 use super::bus_sockets::BusSockets;
 use super::run_dir::RunDir;
+use super::turns::Turns;
 use crate::launch::THIS_BINARY;
 use crate::steering::Steering;
 use crate::sys::inherited;
@@ -67,6 +67,7 @@ pub(super) struct Workshop<'a> {
     pub(super) run_dir: &'a RunDir,
     pub(super) steering: &'a dyn Steering,
     pub(super) bus: Option<&'a BusSockets>,
+    pub(super) turns: &'a Turns,
 }
 
 impl Workshop<'_> {
@@ -127,7 +128,7 @@ impl Workshop<'_> {
             descriptors.push(lent.descriptor);
         }
         names.push("turn");
-        descriptors.push(self.turn(slot)?.into());
+        descriptors.push(self.turns.lend(slot)?.into());
         if let Some(bus) = self.bus {
             names.push("bus");
             descriptors.push(bus.lend(slot)?);
@@ -141,13 +142,6 @@ impl Workshop<'_> {
         command.fd_mappings(mappings.collect()).map_err(io::Error::other)?;
         Ok(())
     }
-
-    /// The file that a worker locks while it accepts. Opened for each, since a lock belongs to
-    /// what was opened.
-    fn turn(self, slot: u32) -> io::Result<File> {
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false).open(self.run_dir.turn(slot))
-    }
 }
 
 /// The worker's pid, a line on the guard's standard output.
@@ -159,7 +153,8 @@ fn told(guard: &mut Child) -> io::Result<u32> {
         let time = Timespec::try_from(until.saturating_duration_since(Instant::now()));
         let mut ready = [PollFd::new(&said, PollFlags::IN)];
         if poll(&mut ready, Some(&time.unwrap_or_default()))? == 0 {
-            let why = format!("the worker's guard did not tell the worker's pid within {PATIENCE:?}");
+            let why =
+                format!("the worker's guard did not tell the worker's pid within {PATIENCE:?}");
             return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
         // A line is written at once.

@@ -1,6 +1,7 @@
 //! What follows from what happened: processes are started, signalled and remembered.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use rustix::process::Signal;
@@ -11,6 +12,7 @@ use super::super::slot::{Action, Event, Why, WorkerId};
 use super::super::spawn::Workshop;
 use super::seat::Worker;
 use super::{Error, Fleet, Happened, Phase};
+use crate::causes;
 
 impl Fleet<'_> {
     /// Tells a slot what happened and does what it wants done.
@@ -76,16 +78,17 @@ impl Fleet<'_> {
     }
 
     fn start(&mut self, slot: u32, id: WorkerId) -> io::Result<()> {
+        self.undo(slot)?;
         let workshop = Workshop {
             settings: self.settings,
             run_dir: &self.parts.run_dir,
             steering: &*self.parts.steering,
             bus: self.parts.bus.as_ref(),
+            turns: &self.parts.turns,
         };
         let launched = workshop.start(slot)?;
-        let process = self.watched(slot, id, |ended| {
-            Process::watch(launched.pid, launched.guard, ended)
-        })?;
+        let process =
+            self.watched(slot, id, |ended| Process::watch(launched.pid, launched.guard, ended))?;
         debug!(slot, pid = process.pid, "worker started");
         let Some(seat) = self.seats.get_mut(slot as usize) else {
             return Ok(());
@@ -94,6 +97,21 @@ impl Fleet<'_> {
         // From now on the next supervisor would find it.
         self.remember(slot, id);
         launched.go()
+    }
+
+    /// Undoes what workers of the slot, which have gone, may have done to what the next one is given.
+    fn undo(&mut self, slot: u32) -> io::Result<()> {
+        if self.seats.get(slot as usize).is_some_and(|seat| !seat.workers.is_empty()) {
+            return Ok(());
+        }
+        if let Some((name, file)) = self.parts.turns.free(slot)? {
+            warn!(slot, "a process that is no worker has the slot's turn; the turn is made anew");
+            if let Err(error) = self.parts.legacy.keep(&name, file.as_fd()) {
+                // Whether it has ended is heard by its process, and mended there.
+                warn!("{}", causes::on_one_line(&error));
+            }
+        }
+        Ok(())
     }
 
     /// Watches a worker's process, so that its end is noticed.
