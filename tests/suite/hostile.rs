@@ -12,9 +12,10 @@ use std::process::Command;
 use harness::http::{for_each, get, whoami};
 use harness::rights::{Right, missing};
 use harness::{
-    Mode, Sticky, StickyOptions, addresses, addresses_of_slot, binaries, digit_slot, send,
+    Clients, Mode, Sticky, StickyOptions, addresses, addresses_of_slot, binaries, digit_slot, send,
     wait_until,
 };
+use rustix::fs::OFlags;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
@@ -25,6 +26,8 @@ in_every_kernel_mode!(a_listener_without_its_group, options_that_are_closed);
 in_every_mode!(
     a_turn_file_of_any_length,
     a_turn_that_somebody_else_has,
+    a_bus_socket_that_is_shut_down,
+    flags_of_standard_error,
     a_process_that_is_left_ends_with_its_worker,
     a_process_that_is_left_ends_with_the_server,
     a_process_that_is_left_ends_with_a_reload,
@@ -119,11 +122,8 @@ fn a_process_that_is_left_ends_without_a_supervisor(mode: Mode) {
     sticky.stop();
 }
 
-/// The next worker is one of the library, which looks for what its predecessor left in there.
-fn a_turn_file_of_any_length(mode: Mode) {
-    if missing(Right::Root) {
-        return;
-    }
+/// Of one slot the first worker is hostile; all others are of the library.
+fn hostile_once(mode: Mode) -> Sticky {
     let options = as_nobody(mode);
     let script = script_in(&options, "hostile.py");
     let control = options.control();
@@ -134,12 +134,19 @@ fn a_turn_file_of_any_length(mode: Mode) {
     // By another process: see `binaries::sticky_for`.
     let install = Command::new("install").arg(binaries::conformance()).arg(&library).status();
     assert!(install.unwrap().success());
-    let flag = |slot| flags.join(format!("slot-{slot}"));
     for other in (0..WORKERS).filter(|&slot| slot != SLOT) {
-        fs::write(flag(other), "").unwrap();
+        fs::write(flags.join(format!("slot-{other}")), "").unwrap();
     }
     let once = [PathBuf::from("--once"), flags.join("slot-"), library];
-    let sticky = options.worker([PathBuf::from(PYTHON), script]).worker_args(once).start();
+    options.worker([PathBuf::from(PYTHON), script]).worker_args(once).start()
+}
+
+/// The next worker looks for what its predecessor left in there.
+fn a_turn_file_of_any_length(mode: Mode) {
+    if missing(Right::Root) {
+        return;
+    }
+    let sticky = hostile_once(mode);
     let worker = sticky.worker(SLOT);
     let said: (String, (u64, String), String) =
         ask(&sticky, "die?several?truncate?8796093022208;write?100000000;truncate?0");
@@ -154,6 +161,55 @@ fn a_turn_file_of_any_length(mode: Mode) {
     }
     assert_eq!(sticky.worker(SLOT), successor);
     sticky.stop();
+}
+
+/// The next worker of the slot hears the others, and is heard.
+fn a_bus_socket_that_is_shut_down(mode: Mode) {
+    if missing(Right::Root) {
+        return;
+    }
+    let sticky = hostile_once(mode);
+    let worker = sticky.worker(SLOT);
+    let said: String = ask(&sticky, "die?shut?bus");
+    assert_eq!(said, "done");
+    sticky.wait_for_successor(SLOT, worker);
+    wait_until("all are on the bus", || {
+        let slots = sticky.status().slots;
+        slots.iter().all(|slot| slot.bus.is_some_and(|bus| bus.peers == 2)).then_some(())
+    });
+    let clients = Clients::new();
+    let connect = |slot| clients.connect(sticky.address(), addresses_of_slot(slot, WORKERS, 1)[0]);
+    let all: Vec<_> = (0..WORKERS).map(connect).collect();
+    for (number, from) in all.iter().enumerate() {
+        from.ask::<()>("emit", serde_json::json!([{}, "said", format!("by {number}")]));
+    }
+    for client in &all {
+        let mut heard: Vec<String> = client.heard("said", all.len());
+        heard.sort();
+        assert_eq!(heard, ["by 0", "by 1", "by 2"]);
+    }
+    sticky.stop();
+}
+
+/// What a worker does to its standard error is not done to the supervisor's, and to no other worker's.
+fn flags_of_standard_error(mode: Mode) {
+    if missing(Right::Root) {
+        return;
+    }
+    let sticky = hostile(as_nobody(mode));
+    let before = flags_of_stderr(sticky.pid());
+    let said: String = ask(&sticky, &format!("flags?2,{}", OFlags::NONBLOCK.bits()));
+    assert_eq!(said, "done");
+    assert!(flags_of_stderr(sticky.worker(SLOT)).contains(OFlags::NONBLOCK));
+    assert_eq!(flags_of_stderr(sticky.pid()), before);
+    assert!(!flags_of_stderr(sticky.worker(0)).contains(OFlags::NONBLOCK));
+    sticky.stop();
+}
+
+fn flags_of_stderr(process: u32) -> OFlags {
+    let info = fs::read_to_string(format!("/proc/{process}/fdinfo/2")).unwrap();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+    OFlags::from_bits_retain(u32::from_str_radix(flags.trim(), 8).unwrap())
 }
 
 /// To whom a worker gave the descriptor.

@@ -25,7 +25,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpid, kill_process, pidfd_open,
-    set_child_subreaper, waitid,
+    set_child_subreaper, setsid, waitid,
 };
 
 use super::THIS_BINARY;
@@ -39,13 +39,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// only when that fails. `launch` are the arguments of `sticky launch`.
 pub fn start(launch: &[OsString]) -> io::Error {
     let become_guard = || -> io::Result<Command> {
+        // Ctrl-C at a terminal reaches the supervisor only. One that leads a group already cannot.
+        let _ = setsid();
         set_child_subreaper(Some(getpid()))?;
         let worker = Command::new(THIS_BINARY)
             .arg0("sticky")
             .args(["launch", "--guarded"])
             .args(launch)
+            // Standard output is for what the supervisor says to scripts.
             .stdout(io::stderr())
-            .process_group(0)
             .spawn()?;
         let mut out = io::stdout();
         writeln!(out, "{}", worker.id())?;

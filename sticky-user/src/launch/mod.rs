@@ -88,6 +88,9 @@ impl Launch {
 
     fn prepare(&self, this_binary: bool) -> Result<(), LaunchError> {
         if self.wait {
+            // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers; and no
+            // other process can join what the worker leads.
+            rustix::process::setsid().map_err(io::Error::from).map_err(step("begin a session"))?;
             wait().map_err(step("wait for the supervisor"))?;
         }
         close_range::close_on_exec(inherited::FIRST.unsigned_abs() + passed())

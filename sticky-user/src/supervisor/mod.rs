@@ -15,6 +15,7 @@ mod limits;
 pub mod manifest;
 mod metrics;
 mod notify;
+mod output;
 mod process;
 pub mod progress;
 mod run_dir;

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Settings;
 use super::bus_sockets::BusSockets;
+use super::output;
 use super::run_dir::RunDir;
 use super::turns::Turns;
 use crate::launch::THIS_BINARY;
@@ -101,8 +102,7 @@ impl Workshop<'_> {
             .stdin(Stdio::piped())
             // The guard's alone, on which it tells the worker's pid.
             .stdout(Stdio::piped())
-            // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers.
-            .process_group(0);
+            .stderr(output::for_workers()?);
         if let Some(watchdog) = settings.watchdog {
             command.env("WATCHDOG_USEC", watchdog.as_micros().to_string());
         }

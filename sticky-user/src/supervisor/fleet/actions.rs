@@ -11,7 +11,7 @@ use super::super::process::{Ended, Process};
 use super::super::slot::{Action, Event, Why, WorkerId};
 use super::super::spawn::Workshop;
 use super::seat::Worker;
-use super::{Error, Fleet, Happened, Phase};
+use super::{Error, Fleet, Happened, Parts, Phase};
 use crate::causes;
 
 impl Fleet<'_> {
@@ -104,9 +104,18 @@ impl Fleet<'_> {
         if self.seats.get(slot as usize).is_some_and(|seat| !seat.workers.is_empty()) {
             return Ok(());
         }
-        if let Some((name, file)) = self.parts.turns.free(slot)? {
+        let Parts { turns, bus, legacy, .. } = &mut self.parts;
+        let turn = turns.free(slot)?;
+        if turn.is_some() {
             warn!(slot, "a process that is no worker has the slot's turn; the turn is made anew");
-            if let Err(error) = self.parts.legacy.keep(&name, file.as_fd()) {
+        }
+        let user = self.settings.user.as_ref();
+        let socket = bus.as_mut().map(|bus| bus.mend(slot, user)).transpose()?.flatten();
+        if socket.is_some() {
+            warn!(slot, "the worker had shut its bus socket down; it is made anew");
+        }
+        for (name, descriptor) in turn.into_iter().chain(socket) {
+            if let Err(error) = legacy.keep(&name, descriptor.as_fd()) {
                 // Whether it has ended is heard by its process, and mended there.
                 warn!("{}", causes::on_one_line(&error));
             }
