@@ -6,32 +6,26 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use harness::http::{for_each, get, whoami};
+use harness::http::{get, whoami};
 use harness::rights::{Right, missing};
-use harness::{
-    Clients, Mode, Sticky, StickyOptions, addresses, addresses_of_slot, binaries, digit_slot, send,
-    wait_until,
-};
+use harness::{Clients, Mode, Sticky, StickyOptions, addresses_of_slot, binaries, wait_until};
 use rustix::fs::OFlags;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
-use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 
 use crate::user::{PYTHON, as_nobody, folder, script_in};
 
-in_every_kernel_mode!(a_listener_without_its_group, options_that_are_closed);
+mod left;
+mod options;
+
 in_every_mode!(
     a_turn_file_of_any_length,
     a_turn_that_somebody_else_has,
     a_bus_socket_that_is_shut_down,
     flags_of_standard_error,
-    a_process_that_is_left_ends_with_its_worker,
-    a_process_that_is_left_ends_with_the_server,
-    a_process_that_is_left_ends_with_a_reload,
-    a_process_that_is_left_ends_without_a_supervisor,
 );
 
 const WORKERS: u32 = 3;
@@ -49,77 +43,12 @@ fn ask<T: DeserializeOwned>(sticky: &Sticky, what: &str) -> T {
     serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{what}: {error}: {answer:?}"))
 }
 
-fn is_there(process: u32) -> bool {
-    Path::new(&format!("/proc/{process}")).exists()
-}
-
 /// The worker that serves the slot, and nobody else, answers.
 fn assert_served_by(sticky: &Sticky, worker: u32) {
     for client in addresses_of_slot(SLOT, WORKERS, 30) {
         let answer = whoami(client, sticky.address()).unwrap();
         assert_eq!((answer.slot, answer.pid), (SLOT, worker), "{client}");
     }
-}
-
-/// One that has left the worker's group and session, has the turn and takes connections.
-fn a_process_that_is_left_ends_with_its_worker(mode: Mode) {
-    if missing(Right::Root) {
-        return;
-    }
-    let sticky = hostile(as_nobody(mode));
-    for kind in ["accepts", "sleeps"] {
-        let worker = sticky.worker(SLOT);
-        let left: u32 = ask(&sticky, &format!("die?leave?{kind}"));
-        let successor = sticky.wait_for_successor(SLOT, worker);
-        assert!(!is_there(left), "what {worker} left is there when {successor} serves");
-        assert_served_by(&sticky, successor);
-    }
-    sticky.stop();
-}
-
-fn a_process_that_is_left_ends_with_the_server(mode: Mode) {
-    if missing(Right::Root) {
-        return;
-    }
-    for signals in [1, 2] {
-        let mut sticky = hostile(as_nobody(mode));
-        let left: u32 = ask(&sticky, "leave?sleeps");
-        assert!(is_there(left), "while its worker serves, it may do what it likes");
-        (0..signals).for_each(|_| sticky.signal(Signal::TERM));
-        sticky.wait();
-        assert!(!is_there(left), "it outlives the server");
-        sticky.assert_nothing_left();
-    }
-}
-
-fn a_process_that_is_left_ends_with_a_reload(mode: Mode) {
-    if missing(Right::Root) {
-        return;
-    }
-    let sticky = hostile(as_nobody(mode));
-    let left: u32 = ask(&sticky, "leave?sleeps");
-    let reload = sticky.reload();
-    assert_eq!(reload.code, Some(0), "{}", reload.stderr);
-    assert!(!is_there(left), "it outlives its worker");
-    assert_served_by(&sticky, sticky.worker(SLOT));
-    sticky.stop();
-}
-
-/// While nobody is there to look after workers.
-fn a_process_that_is_left_ends_without_a_supervisor(mode: Mode) {
-    if missing(Right::Root) {
-        return;
-    }
-    let mut sticky = hostile(as_nobody(mode));
-    let worker = sticky.worker(SLOT);
-    let left: u32 = ask(&sticky, "leave?sleeps");
-    sticky.kill_supervisor();
-    send(worker, Signal::KILL);
-    wait_until("it ends with its worker", || (!is_there(left)).then_some(()));
-    sticky.start_again();
-    sticky.stderr.wait_for_text("all workers have been replaced");
-    assert_served_by(&sticky, sticky.worker(SLOT));
-    sticky.stop();
 }
 
 /// Of one slot the first worker is hostile; all others are of the library.
@@ -243,64 +172,4 @@ fn received(socket: &UnixDatagram) -> OwnedFd {
         _ => None,
     });
     messages.flatten().next().unwrap()
-}
-
-/// Where the kernel finds one first that is in no group, it asks no program.
-fn a_listener_without_its_group(mode: Mode) {
-    if missing(Right::Root) {
-        return;
-    }
-    let sticky = hostile(as_nobody(mode));
-    for slot in 0..WORKERS {
-        let client = addresses_of_slot(slot, WORKERS, 1)[0];
-        let (_, said) = get(client, sticky.address(), "/option?1,15,0").unwrap();
-        assert_eq!(said, "\"EPERM\"", "SO_REUSEPORT of slot {slot}");
-        let clients = addresses(60);
-        let slots = for_each(&clients, |&client| whoami(client, sticky.address()).unwrap().slot);
-        for (&client, slot) in clients.iter().zip(slots) {
-            assert_eq!(slot, digit_slot(client, WORKERS), "{client}");
-        }
-    }
-    sticky.stop();
-}
-
-/// By whatever interface to the kernel.
-fn options_that_are_closed(mode: Mode) {
-    if missing(Right::Root) {
-        return;
-    }
-    let sticky = hostile(as_nobody(mode));
-    for (option, name) in [
-        ("6,14,Z216", "TCP_MD5SIG"),
-        ("6,32,Z216", "TCP_MD5SIG_EXT"),
-        ("6,31,Z4", "TCP_ULP"),
-        ("6,23,5", "TCP_FASTOPEN"),
-        ("6,33,Z16", "TCP_FASTOPEN_KEY"),
-        ("6,34,1", "TCP_FASTOPEN_NO_COOKIE"),
-        ("6,38,Z288", "TCP_AO_ADD_KEY"),
-        ("0,21,255", "IP_MINTTL"),
-        ("41,73,255", "IPV6_MINHOPCOUNT"),
-        ("1,25,Z16", "SO_BINDTODEVICE"),
-        ("1,62,1", "SO_BINDTOIFINDEX"),
-        ("1,26,Z16", "SO_ATTACH_FILTER"),
-        ("1,27,0", "SO_DETACH_FILTER"),
-        ("1,44,1", "SO_LOCK_FILTER"),
-        ("1,50,0", "SO_ATTACH_BPF"),
-    ] {
-        let said: String = ask(&sticky, &format!("option?{option}"));
-        assert_eq!(said, "EPERM", "{name}");
-    }
-    for option in ["1,2,1", "1,9,1", "1,8,65536", "6,1,1", "6,9,1", "0,2,64"] {
-        let said: String = ask(&sticky, &format!("option?{option}"));
-        assert_eq!(said, "done", "what programs do is not closed: {option}");
-    }
-    if cfg!(target_arch = "x86_64") {
-        let said: String = ask(&sticky, "x32?1,15,0");
-        assert_eq!(said, "EPERM", "by the numbers of x32");
-        let how: i32 = ask(&sticky, "i386?1,15,0");
-        let ends = [Signal::SYS, Signal::SEGV].map(|signal| -signal.as_raw());
-        assert!(ends.contains(&how), "by a call of 32 bits: {how}");
-    }
-    assert_served_by(&sticky, sticky.worker(SLOT));
-    sticky.stop();
 }
