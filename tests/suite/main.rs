@@ -55,6 +55,7 @@ mod fd_passing;
 mod fd_store;
 mod foreign;
 mod hang;
+mod hostile;
 mod inherited;
 mod log_steering;
 mod mapping;

@@ -9,6 +9,10 @@ use crate::launch::{Account, Launch};
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub(super) struct Args {
+    /// End with the parent, which is the worker's guard
+    #[arg(long)]
+    guarded: bool,
+
     /// Wait for a byte on standard input first; end when there is none
     #[arg(long)]
     wait: bool,
@@ -24,7 +28,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let Self { wait, user, command } = self;
-        Err(Launch { wait, account: user, command }.run().into())
+        let Self { guarded, wait, user, command } = self;
+        Err(Launch { guarded, wait, account: user, command }.run().into())
     }
 }

@@ -4,6 +4,7 @@
 
 mod app;
 mod doctor;
+mod guard;
 mod keep;
 mod launch;
 mod log;
@@ -47,6 +48,7 @@ enum Command {
     Reload(reload::Args),
     Upgrade(upgrade::Args),
     Stop(stop::Args),
+    Guard(guard::Args),
     Launch(launch::Args),
     App(app::Args),
     Keep(keep::Args),
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Reload(args) => args.run(),
         Command::Upgrade(args) => args.run(),
         Command::Stop(args) => args.run(),
+        Command::Guard(args) => args.run(),
         Command::Launch(args) => args.run(),
         Command::App(args) => args.run(),
         Command::Keep(args) => args.run(),

@@ -1,8 +1,9 @@
 //! The moment between a supervisor's fork and the worker: what only the new process itself can do.
 //!
 //! It waits until the supervisor has noted it, gives up what the worker is not to have, and becomes
-//! the worker.
+//! the worker. Above it stays the [`guard`], which ends what the worker leaves behind.
 
+pub mod guard;
 mod rights;
 mod seccomp;
 
@@ -13,6 +14,7 @@ use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process;
 
+use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::stdio::dup2_stdin;
 
 pub use rights::Account;
@@ -25,6 +27,8 @@ pub const THIS_BINARY: &str = "/proc/self/exe";
 /// How to become a worker.
 #[derive(Clone, Debug)]
 pub struct Launch {
+    /// Whether its parent is the worker's [guard], with which it ends.
+    pub guarded: bool,
     /// Whether to wait for a byte on standard input first, and to end when there is none.
     pub wait: bool,
     /// The user to become.
@@ -84,6 +88,9 @@ impl Launch {
 
     fn prepare(&self, this_binary: bool) -> Result<(), LaunchError> {
         if self.wait {
+            // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers; and no
+            // other process can join what the worker leads.
+            rustix::process::setsid().map_err(io::Error::from).map_err(step("begin a session"))?;
             wait().map_err(step("wait for the supervisor"))?;
         }
         close_range::close_on_exec(inherited::FIRST.unsigned_abs() + passed())
@@ -95,6 +102,13 @@ impl Launch {
             // A capability that `setcap` gave to this file is the supervisor's, not the worker's.
             let refused = rustix::thread::set_no_new_privs(true).map_err(io::Error::from);
             refused.map_err(step("renounce new privileges"))?;
+        }
+        if self.guarded {
+            // Who would end what the worker leaves is gone. Asked for as the worker's user: a change of
+            // the user takes it back.
+            let asked = set_parent_process_death_signal(Some(Signal::KILL));
+            let asked = asked.map_err(io::Error::from);
+            asked.map_err(step("ask to end with the guard"))?;
         }
         rights::drop_inherited().map_err(step("give up capabilities"))?;
         if self.account.is_some() {

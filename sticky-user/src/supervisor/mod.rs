@@ -15,6 +15,7 @@ mod limits;
 pub mod manifest;
 mod metrics;
 mod notify;
+mod output;
 mod process;
 pub mod progress;
 mod run_dir;
@@ -24,6 +25,7 @@ pub mod slot;
 mod spawn;
 mod start;
 pub mod status;
+mod turns;
 pub mod upgrade;
 mod user;
 

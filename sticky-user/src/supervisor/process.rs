@@ -1,16 +1,20 @@
-//! A worker's process: signalled for as long as it runs, waited for once.
+//! A worker's process, and its guard: signalled for as long as it runs, waited for once.
 
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open,
+    pidfd_send_signal, waitid,
 };
 use tokio::io::Interest;
 use tokio::task::JoinHandle;
-use tracing::debug;
+use tokio::time::timeout;
+use tracing::{debug, warn};
 
 use crate::sys::readiness;
 
@@ -33,39 +37,50 @@ impl fmt::Display for Ended {
     }
 }
 
-/// A worker's process.
+/// A worker's process. Its end is that of its guard, which comes when nothing of the worker is left.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) pid: u32,
     group: Pid,
-    pidfd: OwnedFd,
+    guard: OwnedFd,
+    /// The worker itself; `None` where only its end is left to wait for.
+    worker: Option<OwnedFd>,
     watcher: JoinHandle<()>,
 }
 
+/// How long a worker may take to die that has lost its guard and is killed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Process {
-    /// Watches a process that was not waited for, and tells when it has ended.
-    pub(super) fn watch(pid: u32, ended: impl FnOnce(Ended) + Send + 'static) -> io::Result<Self> {
-        let pidfd = pidfd_open(pid_of(pid)?, PidfdFlags::NONBLOCK)?;
-        Self::of(pid, pidfd, ended)
+    /// Watches a worker, and tells when nothing of it is left. `guard` is a child of this process that
+    /// was not waited for.
+    pub(super) fn watch(
+        pid: u32,
+        guard: u32,
+        ended: impl FnOnce(Ended) + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::of(pid, pidfd_open(pid_of(guard)?, PidfdFlags::NONBLOCK)?, ended)
     }
 
-    /// Watches the process of a pidfd, which may be another's child.
+    /// Watches a worker by the pidfd of its guard, which may be another's child.
     pub(super) fn of(
         pid: u32,
-        pidfd: OwnedFd,
+        guard: OwnedFd,
         ended: impl FnOnce(Ended) + Send + 'static,
     ) -> io::Result<Self> {
         let group = pid_of(pid)?;
-        let exit = readiness::watch(pidfd.try_clone()?, Interest::READABLE)?;
+        let exit = readiness::watch(guard.try_clone()?, Interest::READABLE)?;
+        // While its guard lives, which does not wait for it before, the number is the worker's own.
+        let worker = pidfd_open(group, PidfdFlags::NONBLOCK).ok().filter(|_| !has_ended(&guard));
+        let orphan = worker.as_ref().map(OwnedFd::try_clone).transpose()?;
         let watcher = tokio::spawn(async move {
             // An error would be of the runtime, which then ends too.
             if let Ok(mut ready) = exit.readable().await {
                 ready.retain_ready();
             }
-            // It is not waited for yet, so the number of the group is still its own: what it has
-            // started ends with it. (An orphan may have been waited for by init; the number is
-            // taken again only when all others were, so it is still nobody else's.)
-            send(group, Signal::KILL);
+            if let Some(worker) = orphan.filter(|worker| !has_ended(worker)) {
+                bereft(worker, group).await;
+            }
             let status = waitid(WaitId::PidFd(exit.get_ref().as_fd()), WaitIdOptions::EXITED);
             ended(match status {
                 Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
@@ -76,25 +91,38 @@ impl Process {
                 _ => Ended::Unknown,
             });
         });
-        Ok(Self { pid, group, pidfd, watcher })
+        Ok(Self { pid, group, guard, worker, watcher })
     }
 
-    /// A descriptor that names the process, whatever becomes of its number.
+    /// A descriptor that tells the end of the worker and of what it leaves ([`Process::of`]).
     pub(super) fn pidfd(&self) -> &OwnedFd {
-        &self.pidfd
+        &self.guard
     }
 
     /// Sends a signal to the worker and the processes that it has started. A worker that has
     /// ended in the meantime is not an error.
     pub(super) fn signal(&self, signal: Signal) {
-        if !self.has_ended() {
-            send(self.group, signal);
+        if let Some(worker) = self.worker.as_ref().filter(|worker| !has_ended(worker)) {
+            send(self.group, worker, signal);
         }
     }
+}
 
-    fn has_ended(&self) -> bool {
-        let mut exit = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        poll(&mut exit, Some(&Timespec::default())).is_ok_and(|ended| ended > 0)
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    let mut exit = [PollFd::new(pidfd, PollFlags::IN)];
+    poll(&mut exit, Some(&Timespec::default())).is_ok_and(|ended| ended > 0)
+}
+
+/// The guard was killed: its worker is to end with it, and does so by itself unless it was told not to.
+async fn bereft(worker: OwnedFd, group: Pid) {
+    warn!(
+        pid = group.as_raw_nonzero(),
+        "the worker's guard was killed, so the worker is killed too"
+    );
+    send(group, &worker, Signal::KILL);
+    let ended = async { readiness::watch(worker, Interest::READABLE)?.readable().await.map(drop) };
+    if !matches!(timeout(PATIENCE, ended).await, Ok(Ok(()))) {
+        warn!(pid = group.as_raw_nonzero(), "the worker does not die within {PATIENCE:?}");
     }
 }
 
@@ -109,9 +137,13 @@ fn pid_of(pid: u32) -> io::Result<Pid> {
     pid.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
-/// Each worker leads a process group of its own.
-fn send(group: Pid, signal: Signal) {
-    if let Err(error) = kill_process_group(group, signal) {
+/// Each worker leads a process group of its own, once it has made it.
+fn send(group: Pid, worker: &OwnedFd, signal: Signal) {
+    let mut sent = kill_process_group(group, signal);
+    if sent == Err(Errno::SRCH) {
+        sent = pidfd_send_signal(worker, signal);
+    }
+    if let Err(error) = sent {
         debug!("cannot signal worker {group:?}: {error}");
     }
 }

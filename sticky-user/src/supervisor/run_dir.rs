@@ -138,11 +138,6 @@ impl RunDir {
     pub(super) fn keeper(&self) -> PathBuf {
         self.directory.join("keeper.sock")
     }
-
-    /// The file that a slot's worker locks while it accepts.
-    pub(super) fn turn(&self, slot: u32) -> PathBuf {
-        self.directory.join(format!("turn-{slot}"))
-    }
 }
 
 fn wrong(path: &Path, why: String) -> Error {
@@ -153,13 +148,7 @@ fn is_ours(path: &Path) -> bool {
     let Some(name) = path.file_name() else {
         return false;
     };
-    let turn = || {
-        let slot = name.to_str()?.strip_prefix("turn-")?;
-        slot.parse::<u32>().ok()
-    };
-    ["lock", "notify.sock", "keeper.sock"].iter().any(|ours| name == *ours)
-        || mesh::is_socket(name)
-        || turn().is_some()
+    ["lock", "notify.sock", "keeper.sock"].iter().any(|ours| name == *ours) || mesh::is_socket(name)
 }
 
 /// A directory of `user` alone, made where it is missing.

@@ -1,16 +1,19 @@
 //! Starts a worker's process.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Settings;
 use super::bus_sockets::BusSockets;
+use super::output;
 use super::run_dir::RunDir;
+use super::turns::Turns;
 use crate::launch::THIS_BINARY;
 use crate::steering::Steering;
 use crate::sys::inherited;
@@ -28,10 +31,15 @@ const NOT_INHERITED: [&str; 9] = [
     "MAINPID",
 ];
 
+/// How long the guard of a worker may take to tell which process that is going to be.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A process that is going to be a worker.
 #[derive(Debug)]
 pub(super) struct Launched {
     pub(super) pid: u32,
+    /// Its parent, which ends when nothing of the worker is left.
+    pub(super) guard: u32,
     gate: ChildStdin,
 }
 
@@ -60,15 +68,17 @@ pub(super) struct Workshop<'a> {
     pub(super) run_dir: &'a RunDir,
     pub(super) steering: &'a dyn Steering,
     pub(super) bus: Option<&'a BusSockets>,
+    pub(super) turns: &'a Turns,
 }
 
 impl Workshop<'_> {
-    /// Starts a worker for `slot`, by way of the launcher (`sticky launch`), which sets
-    /// `LISTEN_PID` to its own pid, waits for [`Launched::go`] and becomes the worker.
+    /// Starts a worker for `slot`, by way of its guard (`sticky guard`), which ends what the worker
+    /// leaves, and the launcher (`sticky launch`), which sets `LISTEN_PID` to its own pid, waits for
+    /// [`Launched::go`] and becomes the worker.
     pub(super) fn start(self, slot: u32) -> io::Result<Launched> {
         let settings = self.settings;
         let mut command = Command::new(THIS_BINARY);
-        command.arg0("sticky").args(["launch", "--wait"]);
+        command.arg0("sticky").args(["guard", "--", "--wait"]);
         if let Some(user) = &settings.user {
             command.arg("--user").arg(format!("{}:{}", user.uid(), user.gid()));
         }
@@ -90,17 +100,22 @@ impl Workshop<'_> {
             .env("STICKY_DRAIN_TIMEOUT", drain_timeout)
             .env("NOTIFY_SOCKET", self.run_dir.notify())
             .stdin(Stdio::piped())
-            // Standard output is for what the supervisor says to scripts.
-            .stdout(io::stderr().as_fd().try_clone_to_owned()?)
-            // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers.
-            .process_group(0);
+            // The guard's alone, on which it tells the worker's pid.
+            .stdout(Stdio::piped())
+            .stderr(output::for_workers()?);
         if let Some(watchdog) = settings.watchdog {
             command.env("WATCHDOG_USEC", watchdog.as_micros().to_string());
         }
         self.pass(&mut command, slot)?;
-        let mut child = command.spawn()?;
-        let gate = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Launched { pid: child.id(), gate })
+        let mut guard = command.spawn()?;
+        let told = told(&mut guard);
+        if told.is_err() {
+            // The one that it may have started ends when nobody lets it go on.
+            let _ = guard.kill();
+            let _ = guard.wait();
+        }
+        let gate = guard.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Launched { pid: told?, guard: guard.id(), gate })
     }
 
     /// The slot's socket as under systemd, so that any program can use it. What only programs that
@@ -113,7 +128,7 @@ impl Workshop<'_> {
             descriptors.push(lent.descriptor);
         }
         names.push("turn");
-        descriptors.push(self.turn(slot)?.into());
+        descriptors.push(self.turns.lend(slot)?.into());
         if let Some(bus) = self.bus {
             names.push("bus");
             descriptors.push(bus.lend(slot)?);
@@ -127,11 +142,28 @@ impl Workshop<'_> {
         command.fd_mappings(mappings.collect()).map_err(io::Error::other)?;
         Ok(())
     }
+}
 
-    /// The file that a worker locks while it accepts. Opened for each, since a lock belongs to
-    /// what was opened.
-    fn turn(self, slot: u32) -> io::Result<File> {
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false).open(self.run_dir.turn(slot))
+/// The worker's pid, a line on the guard's standard output.
+fn told(guard: &mut Child) -> io::Result<u32> {
+    let mut said = guard.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let until = Instant::now() + PATIENCE;
+    let mut text = String::new();
+    while !text.ends_with('\n') {
+        let time = Timespec::try_from(until.saturating_duration_since(Instant::now()));
+        let mut ready = [PollFd::new(&said, PollFlags::IN)];
+        if poll(&mut ready, Some(&time.unwrap_or_default()))? == 0 {
+            let why =
+                format!("the worker's guard did not tell the worker's pid within {PATIENCE:?}");
+            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+        }
+        // A line is written at once.
+        let mut part = [0; 32];
+        let length = said.read(&mut part)?;
+        if length == 0 {
+            return Err(io::Error::other("the worker's guard ended; it said why, if it could"));
+        }
+        text += &String::from_utf8_lossy(part.get(..length).unwrap_or_default());
     }
+    text.trim_end().parse().map_err(io::Error::other)
 }

@@ -11,6 +11,7 @@ use super::manifest::Manifest;
 use super::notify::NotifySocket;
 use super::run_dir::RunDir;
 use super::signals::Signals;
+use super::turns::Turns;
 use super::upgrade::Rollback;
 use super::{Error, Settings, spawn};
 use crate::keeper::{Estate, Keeper};
@@ -82,14 +83,15 @@ fn open(
         let bus = || BusSockets::open(run_dir.workers(), slots, user);
         let bus = settings.embedded_bus.then(bus).transpose();
         let bus = bus.map_err(Error::system("open the bus sockets of the slots"))?;
+        let turns = Turns::open(slots).map_err(Error::system("make the files of the turns"))?;
         let keeper = Keeper::start(&run_dir.keeper(), spawn::keeper())?;
         let store =
             FdStore::open().map_err(Error::system("open a note for the next supervisor"))?;
-        Ok((notify, control, bus, Legacy::new(keeper, store)))
+        Ok((notify, control, bus, turns, Legacy::new(keeper, store)))
     };
     match opened() {
-        Ok((notify, control, bus, legacy)) => {
-            let parts = Parts { steering, bus, notify, control, signals, legacy, run_dir };
+        Ok((notify, control, bus, turns, legacy)) => {
+            let parts = Parts { steering, bus, turns, notify, control, signals, legacy, run_dir };
             Ok(Fleet::new(settings, parts, &refused))
         }
         Err(error) => {
@@ -120,6 +122,8 @@ fn resume<'a>(
         .map_err(Error::system("take over the socket on which workers say that they are ready"))?;
     let control =
         Control::resume(&mut left).map_err(Error::system("take over the control socket"))?;
+    let turns = Turns::resume(slots, &mut left)
+        .map_err(Error::system("take over the files of the turns"))?;
     let bus = BusSockets::resume(run_dir.workers(), slots, &mut left);
     if settings.embedded_bus && bus.is_none() {
         warn!("the earlier supervisor left no bus sockets: broadcasts do not cross workers");
@@ -131,7 +135,7 @@ fn resume<'a>(
         Before::Upgraded => info!("goes on in the place of the program before, mode {mode}"),
         Before::Killed => warn!("takes over from a supervisor that was killed, mode {mode}"),
     }
-    let parts = Parts { steering, bus, notify, control, signals, legacy, run_dir };
+    let parts = Parts { steering, bus, turns, notify, control, signals, legacy, run_dir };
     let better: Vec<Refusal> = Mode::ALL
         .into_iter()
         .take_while(|&better| better != mode)

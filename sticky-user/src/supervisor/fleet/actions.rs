@@ -1,6 +1,7 @@
 //! What follows from what happened: processes are started, signalled and remembered.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use rustix::process::Signal;
@@ -10,7 +11,8 @@ use super::super::process::{Ended, Process};
 use super::super::slot::{Action, Event, Why, WorkerId};
 use super::super::spawn::Workshop;
 use super::seat::Worker;
-use super::{Error, Fleet, Happened, Phase};
+use super::{Error, Fleet, Happened, Parts, Phase};
+use crate::causes;
 
 impl Fleet<'_> {
     /// Tells a slot what happened and does what it wants done.
@@ -94,14 +96,17 @@ impl Fleet<'_> {
     }
 
     fn start(&mut self, slot: u32, id: WorkerId) -> io::Result<()> {
+        self.undo(slot)?;
         let workshop = Workshop {
             settings: self.settings,
             run_dir: &self.parts.run_dir,
             steering: &*self.parts.steering,
             bus: self.parts.bus.as_ref(),
+            turns: &self.parts.turns,
         };
         let launched = workshop.start(slot)?;
-        let process = self.watched(slot, id, |ended| Process::watch(launched.pid, ended))?;
+        let process =
+            self.watched(slot, id, |ended| Process::watch(launched.pid, launched.guard, ended))?;
         debug!(slot, pid = process.pid, "worker started");
         let Some(seat) = self.seats.get_mut(slot as usize) else {
             return Ok(());
@@ -110,6 +115,30 @@ impl Fleet<'_> {
         // From now on the next supervisor would find it.
         self.remember(slot, id);
         launched.go()
+    }
+
+    /// Undoes what workers of the slot, which have gone, may have done to what the next one is given.
+    fn undo(&mut self, slot: u32) -> io::Result<()> {
+        if self.seats.get(slot as usize).is_some_and(|seat| !seat.workers.is_empty()) {
+            return Ok(());
+        }
+        let Parts { turns, bus, legacy, .. } = &mut self.parts;
+        let turn = turns.free(slot)?;
+        if turn.is_some() {
+            warn!(slot, "a process that is no worker has the slot's turn; the turn is made anew");
+        }
+        let user = self.settings.user.as_ref();
+        let socket = bus.as_mut().map(|bus| bus.mend(slot, user)).transpose()?.flatten();
+        if socket.is_some() {
+            warn!(slot, "the worker had shut its bus socket down; it is made anew");
+        }
+        for (name, descriptor) in turn.into_iter().chain(socket) {
+            if let Err(error) = legacy.keep(&name, descriptor.as_fd()) {
+                // Whether it has ended is heard by its process, and mended there.
+                warn!("{}", causes::on_one_line(&error));
+            }
+        }
+        Ok(())
     }
 
     /// Watches a worker's process, so that its end is noticed.

@@ -35,6 +35,7 @@ use super::run_dir::RunDir;
 use super::signals::Signals;
 use super::slot::{Event, Limits, WorkerId};
 use super::status::{Refused, Status};
+use super::turns::Turns;
 use super::{Error, Settings};
 use crate::steering::{Closing, Refusal, Steering};
 
@@ -71,6 +72,7 @@ enum Happened {
 pub(super) struct Parts {
     pub(super) steering: Box<dyn Steering>,
     pub(super) bus: Option<BusSockets>,
+    pub(super) turns: Turns,
     pub(super) notify: NotifySocket,
     pub(super) control: Control,
     pub(super) signals: Signals,

@@ -57,6 +57,7 @@ impl Fleet<'_> {
             let mut kept = self.parts.steering.kept()?;
             self.parts.notify.keep(&mut kept)?;
             self.parts.control.keep(&mut kept)?;
+            self.parts.turns.keep(&mut kept)?;
             if let Some(bus) = &self.parts.bus {
                 bus.keep(&mut kept)?;
             }
