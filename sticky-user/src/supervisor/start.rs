@@ -14,7 +14,7 @@ use super::signals::Signals;
 use super::upgrade::Rollback;
 use super::{Error, Settings, spawn};
 use crate::keeper::{Estate, Keeper};
-use crate::steering::{self, Choice, Mode, Refusal};
+use crate::steering::{self, Choice, Mode, Plan, Refusal};
 
 /// Opens everything, or takes it over.
 pub(super) async fn fleet<'a>(
@@ -113,7 +113,8 @@ fn resume<'a>(
     manifest.fits(settings)?;
     let mode = manifest.mode;
     let slots = settings.plan.mapping.slots().get();
-    let steering = steering::resume(mode, &settings.plan, &mut left, manifest.noted.clone())?;
+    let plan = Plan { listen: manifest.listen, ..settings.plan.clone() };
+    let steering = steering::resume(mode, &plan, &mut left, manifest.noted.clone())?;
     let notify = NotifySocket::resume(&mut left)
         .map_err(Error::system("take over the socket on which workers say that they are ready"))?;
     let control =

@@ -33,16 +33,22 @@ pub fn is_crowded(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ETOOMANYREFS)
 }
 
+/// Whether the receiver has shut its end down.
+pub fn is_shut(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
 /// Sends `connection`. See [`is_crowded`] for the errors that pass.
 pub fn send(socket: impl AsFd, connection: BorrowedFd<'_>) -> io::Result<()> {
     message::send(socket, &PAYLOAD, Some(connection))
 }
 
 /// Receives a connection, close-on-exec. `None` when the other end has closed; `WouldBlock` when
-/// none waits; `InvalidData` when a message does not carry exactly one descriptor.
+/// none waits, also where an earlier holder of the socket has made it block; `InvalidData` when a
+/// message does not carry exactly one descriptor.
 pub fn receive(socket: impl AsFd) -> io::Result<Option<OwnedFd>> {
     let mut payload = PAYLOAD;
-    match message::receive(socket, &mut payload)? {
+    match message::receive_waiting(socket, &mut payload)? {
         (0, None) => Ok(None),
         (1, Some(connection)) => Ok(Some(connection)),
         _ => Err(invalid("a message does not carry exactly one connection")),

@@ -30,10 +30,26 @@ pub fn send(
 /// descriptor that came with it, close-on-exec. `InvalidData` when it is longer, or carries more
 /// descriptors.
 pub fn receive(socket: impl AsFd, payload: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+    receive_with(socket, payload, RecvFlags::empty())
+}
+
+/// The same, but `WouldBlock` where no message waits, also where the socket itself would block.
+pub fn receive_waiting(
+    socket: impl AsFd,
+    payload: &mut [u8],
+) -> io::Result<(usize, Option<OwnedFd>)> {
+    receive_with(socket, payload, RecvFlags::DONTWAIT)
+}
+
+fn receive_with(
+    socket: impl AsFd,
+    payload: &mut [u8],
+    flags: RecvFlags,
+) -> io::Result<(usize, Option<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let message =
-        recvmsg(socket, &mut [IoSliceMut::new(payload)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let flags = flags | RecvFlags::CMSG_CLOEXEC;
+    let message = recvmsg(socket, &mut [IoSliceMut::new(payload)], &mut control, flags)?;
     let mut received = control
         .drain()
         .filter_map(|message| match message {

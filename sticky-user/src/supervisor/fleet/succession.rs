@@ -191,6 +191,7 @@ impl Fleet<'_> {
             }
         }
         self.before = Some(before);
+        self.mend_all();
     }
 
     /// Every slot has a worker that is ready, for the first time.
