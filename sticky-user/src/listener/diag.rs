@@ -161,17 +161,19 @@ mod tests {
     use super::*;
     use crate::listener::door::Door;
 
+    fn bound(address: SocketAddr) -> Socket {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.set_reuse_port(true).unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket
+    }
+
+    /// By the number of a port that was found: one without loses it when it is shut down.
     fn group(address: SocketAddr, count: usize) -> (SocketAddr, Vec<Socket>) {
-        let mut address = address;
-        let sockets = (0..count).map(|_| {
-            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
-            socket.set_reuse_port(true).unwrap();
-            socket.bind(&address.into()).unwrap();
-            address = socket.local_addr().unwrap().as_socket().unwrap();
-            socket.listen(7).unwrap();
-            socket
-        });
-        let sockets = sockets.collect();
+        let found = bound(address);
+        let address = found.local_addr().unwrap().as_socket().unwrap();
+        let sockets: Vec<Socket> = (0..count).map(|_| bound(address)).collect();
+        sockets.iter().for_each(|socket| socket.listen(7).unwrap());
         (address, sockets)
     }
 

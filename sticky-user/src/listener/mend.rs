@@ -65,7 +65,8 @@ impl Listeners {
             }
             let clean = || {
                 let cleaned = self.take_off(listener, state);
-                cleaned && new.as_ref().is_ok_and(|new| differences(listener, new, all).is_empty())
+                let differ = |new: &Socket| !differences(listener, new, all).is_empty();
+                cleaned && !new.as_ref().is_ok_and(differ)
             };
             (gone.is_some() && !clean()).then_some((slot, Fault::Spoilt))
         };

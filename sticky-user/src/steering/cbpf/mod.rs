@@ -98,7 +98,9 @@ impl Cbpf {
     /// All leave their places, and take new ones in the order of the slots. What waits is passed to
     /// the workers where they can take it.
     fn rebuild(&mut self, gone: Option<Gone>, adopts: &dyn Fn(u32) -> bool, mended: &mut Mended) {
-        for slot in self.mapping.slots().iter().filter(|&slot| adopts(slot)) {
+        let slots = self.mapping.slots().iter();
+        let faultless = slots.filter(|&slot| !mended.has_fault(slot)).collect::<Vec<_>>();
+        for slot in faultless.into_iter().filter(|&slot| adopts(slot)) {
             if let Err(error) = self.adoption.of(&self.listeners, slot, &self.mapping) {
                 mended.failed(error);
             }

@@ -15,7 +15,7 @@ use crate::steering::Mended;
 /// Faults of a slot that come closer together than this are of one stretch.
 const STRETCH: Duration = Duration::from_secs(10);
 /// A worker that ends its listener so often in a stretch is ended: nobody is served like this.
-const MOST: u32 = 5;
+const MOST: u32 = 10;
 
 /// Who did how much of late.
 #[derive(Debug, Default)]
