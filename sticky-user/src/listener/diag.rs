@@ -1,4 +1,4 @@
-//! Who listens on a port, asked of the kernel: sock_diag(7) tells listeners alone, however many
+//! Who listens on a port, asked of the kernel: `sock_diag(7)` tells listeners alone, however many
 //! connections there are.
 
 use std::io;
@@ -173,7 +173,9 @@ mod tests {
         let found = bound(address);
         let address = found.local_addr().unwrap().as_socket().unwrap();
         let sockets: Vec<Socket> = (0..count).map(|_| bound(address)).collect();
-        sockets.iter().for_each(|socket| socket.listen(7).unwrap());
+        for socket in &sockets {
+            socket.listen(7).unwrap();
+        }
         (address, sockets)
     }
 

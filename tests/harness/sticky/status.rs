@@ -14,7 +14,6 @@ pub struct Status {
     pub workers: u32,
     pub pid: u32,
     pub strangers: usize,
-    #[serde(default)]
     pub stranger_list: Vec<Stranger>,
     pub takeovers: u32,
     pub rolled_back: Option<String>,

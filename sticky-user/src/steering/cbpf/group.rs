@@ -141,19 +141,16 @@ mod tests {
     /// As `Cbpf::mend` does it.
     fn mend(group: &mut Group, kernel: &mut Kernel) {
         let ended: Vec<u32> = (0..SLOTS).filter(|slot| !kernel.group.contains(slot)).collect();
-        match group.left(&ended, Some(&kernel.order())) {
-            Some(left) => {
-                for slot in left {
-                    group.leave(slot);
-                    kernel.begins(slot);
-                    group.join(slot);
-                }
+        if let Some(left) = group.left(&ended, Some(&kernel.order())) {
+            for slot in left {
+                group.leave(slot);
+                kernel.begins(slot);
+                group.join(slot);
             }
-            None => {
-                (0..SLOTS).for_each(|slot| kernel.ends(slot));
-                (0..SLOTS).for_each(|slot| kernel.begins(slot));
-                *group = Group::new(0..SLOTS, kernel.others()).told(Some(&kernel.order()));
-            }
+        } else {
+            (0..SLOTS).for_each(|slot| kernel.ends(slot));
+            (0..SLOTS).for_each(|slot| kernel.begins(slot));
+            *group = Group::new(0..SLOTS, kernel.others()).told(Some(&kernel.order()));
         }
     }
 
