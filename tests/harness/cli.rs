@@ -23,6 +23,7 @@ pub struct Cli {
     stdin: String,
     user: User,
     open_files: Option<u32>,
+    without_proc_net: bool,
 }
 
 impl Cli {
@@ -66,11 +67,24 @@ impl Cli {
         self
     }
 
+    /// Where the kernel's tables of sockets cannot be read; needs root.
+    #[must_use]
+    pub fn without_proc_net(mut self) -> Self {
+        self.without_proc_net = true;
+        self
+    }
+
     /// Runs it to its end.
     pub fn run(self) -> Ended {
         let folder = TempDir::with_prefix("sticky-test-").expect("a temporary folder");
         let binary = binaries::sticky_for(self.user, folder.path());
         let mut command = match self.open_files {
+            None if self.without_proc_net => {
+                let hide = "mount -t tmpfs none /proc/$$/net && exec \"$0\" \"$@\"";
+                let mut command = self.user.command("unshare");
+                command.args(["--mount", "sh", "-c", hide]).arg(binary);
+                command
+            }
             None => self.user.command(binary),
             Some(limit) => {
                 let mut command = self.user.command("prlimit");

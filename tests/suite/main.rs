@@ -66,6 +66,8 @@ mod socketio;
 mod startup;
 mod stop;
 mod storm;
+mod strangers;
 mod takeover;
 mod upgrade;
 mod user;
+mod vandal;

@@ -1,22 +1,19 @@
 //! Workers that run as another user: they serve, and can do nothing to the port.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use harness::http::{for_each, get, whoami};
 use harness::rights::{NOBODY, Right, User, missing};
 use harness::{
     Cli, Clients, Mode, Sticky, StickyOptions, addresses, addresses_of_slot, binaries, digit_slot,
-    wait_until,
 };
 use serde_json::Value;
 
 in_every_mode!(a_worker_may_nothing, clients_of_all_workers_hear_each_other);
-in_every_kernel_mode!(a_worker_cannot_change_the_steering, a_program_that_joins_the_port);
+in_every_kernel_mode!(a_worker_cannot_change_the_steering);
 
 const WORKERS: u32 = 3;
 /// What `nobody` can execute, wherever root has another one.
@@ -38,48 +35,6 @@ pub(crate) fn script_in(options: &StickyOptions, name: &str) -> PathBuf {
     let copy = folder(&options.control()).join(name);
     fs::copy(binaries::worker_script(name), &copy).unwrap();
     copy
-}
-
-/// A program that listens on the port too, until its standard input ends.
-struct Joiner {
-    process: Child,
-    said: BufReader<ChildStdout>,
-}
-
-impl Joiner {
-    fn start(port: SocketAddr, user: User) -> Self {
-        const PROGRAM: &str = "
-import errno, select, socket, sys
-listener = socket.socket()
-listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-try:
-    listener.bind((sys.argv[1], int(sys.argv[2])))
-    listener.listen()
-except OSError as error:
-    sys.exit(print(errno.errorcode[error.errno]))
-print('listens', flush=True)
-sys.stdin.read()
-print('got a connection' if select.select([listener], [], [], 0)[0] else 'got nothing')
-";
-        let mut command = user.command(PYTHON);
-        command.args(["-c", PROGRAM]).args([port.ip().to_string(), port.port().to_string()]);
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let said = BufReader::new(process.stdout.take().unwrap());
-        Self { process, said }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.said.read_line(&mut line).unwrap();
-        line.trim().to_owned()
-    }
-}
-
-impl Drop for Joiner {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 fn a_worker_may_nothing(mode: Mode) {
@@ -172,23 +127,6 @@ fn a_worker_cannot_change_the_steering(mode: Mode) {
     sticky.stop();
 }
 
-/// A listener of the supervisor's own user, which the kernel lets in.
-fn a_program_that_joins_the_port(mode: Mode) {
-    let sticky = Sticky::new(mode, WORKERS).start();
-    let mut joiner = Joiner::start(sticky.address(), User::Same);
-    assert_eq!(joiner.line(), "listens");
-    let clients = addresses(300);
-    let slots = for_each(&clients, |&client| whoami(client, sticky.address()).unwrap().slot);
-    assert!(clients.iter().zip(slots).all(|(&ip, slot)| slot == digit_slot(ip, WORKERS)));
-    sticky.stderr.wait_for_text("has joined the port; it gets no connection");
-    assert_eq!(sticky.status().strangers, 1);
-    drop(joiner.process.stdin.take());
-    assert_eq!(joiner.line(), "got nothing");
-    joiner.process.wait().unwrap();
-    wait_until("it is no longer reported", || (sticky.status().strangers == 0).then_some(()));
-    sticky.stop();
-}
-
 #[test]
 fn who_is_not_root_cannot_choose() {
     if missing(Right::Root) {
@@ -202,17 +140,4 @@ fn who_is_not_root_cannot_choose() {
     let refused = options.fail();
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("root") && refused.stderr.contains("--user"), "{refused:?}");
-}
-
-/// Another user cannot join at all.
-#[test]
-fn another_user_cannot_join_the_port() {
-    if missing(Right::Root) {
-        return;
-    }
-    let sticky = Sticky::new(Mode::Cbpf, WORKERS).start();
-    assert_eq!(Joiner::start(sticky.address(), User::Nobody).line(), "EADDRINUSE");
-    let alone = TcpListener::bind(sticky.address());
-    assert_eq!(alone.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
-    sticky.stop();
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Failure;
 use super::target::Target;
 use crate::bus::Health;
-use crate::supervisor::status::{SlotStatus, Status};
+use crate::supervisor::status::{SlotStatus, Status, StrangerStatus};
 
 /// Show each slot of a running supervisor: state, worker, connections
 #[derive(Debug, clap::Args)]
@@ -44,6 +44,10 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
     }
     if status.strangers > 0 {
         writeln!(out, "{} sockets of other programs are on the port", status.strangers)?;
+        for it in &status.stranger_list {
+            let StrangerStatus { listen, uid, socket, effect, .. } = it;
+            writeln!(out, "  socket {socket} of user {uid} on {listen} {effect}")?;
+        }
     }
     if let Some(counters) = &status.counters {
         writeln!(out, "connections: {} seen, {} dropped", counters.runs, counters.dropped())?;

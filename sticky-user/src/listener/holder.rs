@@ -2,16 +2,20 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
-use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, Process};
+
+use super::diag;
 
 /// Enough to find the culprit; 256 workers would fill a screen.
 const MOST_NAMED: usize = 4;
+/// Nobody waits longer for a name, however many processes and open files there are.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// " by NAME (pid 1, 2), user 0" as far as it can be told, otherwise empty.
 pub(super) fn describe(address: SocketAddr) -> String {
-    let listening = listening_on(address.port());
+    let listening = diag::on_port(address.port()).unwrap_or_default();
     let Some(first) = listening.first() else {
         return String::new();
     };
@@ -33,26 +37,20 @@ fn named(name: &str, pids: &[i32]) -> String {
     format!("{name} (pid {}{more})", shown.join(", "))
 }
 
-fn listening_on(port: u16) -> Vec<TcpNetEntry> {
-    let tables = [procfs::net::tcp(), procfs::net::tcp6()];
-    let entries = tables.into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.state == TcpState::Listen && entry.local_address.port() == port)
-        .collect()
-}
-
 /// Name and pid of the processes that hold one of these sockets, of those that we may look into.
 fn processes_with(inodes: &HashSet<u64>) -> Vec<(String, i32)> {
+    let until = Instant::now() + PATIENCE;
     let processes = procfs::process::all_processes().into_iter().flatten().flatten();
     processes
-        .filter(|process| holds(process, inodes))
+        .take_while(|_| Instant::now() < until)
+        .filter(|process| holds(process, inodes, until))
         .filter_map(|process| Some((process.stat().ok()?.comm, process.pid)))
         .collect()
 }
 
-fn holds(process: &Process, inodes: &HashSet<u64>) -> bool {
+fn holds(process: &Process, inodes: &HashSet<u64>, until: Instant) -> bool {
     let descriptors = process.fd().into_iter().flatten().flatten();
     descriptors
-        .into_iter()
+        .take_while(|_| Instant::now() < until)
         .any(|fd| matches!(fd.target, FDTarget::Socket(inode) if inodes.contains(&inode)))
 }

@@ -1,8 +1,10 @@
 //! The listeners of the slots: opened once, kept for as long as the port is served.
 
+mod diag;
 mod door;
 mod error;
 mod holder;
+mod mend;
 mod queue;
 mod strangers;
 
@@ -13,8 +15,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use self::door::Door;
 pub use error::Error;
+pub use mend::{Fault, Gone, Order};
 pub use queue::Queue;
-pub use strangers::{Stranger, Strangers};
+pub use strangers::{Stranger, Takes, find as strangers};
 
 /// Listening sockets on one address, in the order of the slots.
 ///
@@ -22,10 +25,15 @@ pub use strangers::{Stranger, Strangers};
 /// a second later, until [`Listeners::open_door`] says that whatever picks the slot is in place.
 #[derive(Debug)]
 pub struct Listeners {
-    sockets: Vec<Socket>,
+    sockets: Vec<Listener>,
     address: SocketAddr,
     backlog: i32,
-    /// What keeps the door closed.
+}
+
+#[derive(Debug)]
+struct Listener {
+    socket: Socket,
+    /// What keeps its door closed.
     door: Option<Door>,
 }
 
@@ -34,36 +42,54 @@ impl Listeners {
     /// wildcard address also serves IPv4. `backlog` is the length of each queue in connections;
     /// the kernel cuts it at `net.core.somaxconn`.
     pub fn open(address: SocketAddr, count: u32, backlog: u16) -> Result<Self, Error> {
-        let backlog = i32::from(backlog);
-        let bind =
-            |address, sharing| bind(address, sharing).map_err(|error| Error::bind(address, error));
-        let found = bind(address, Sharing::Exclusive)?;
+        let mut this = Self::first(address, backlog, Sharing::Slots)?;
+        for _ in 1..count {
+            let next = this.closed(Sharing::Slots)?;
+            this.listen(&next)?;
+            this.sockets.push(next);
+        }
+        Ok(this)
+    }
+
+    /// Opens one listener on a port that nobody else can join.
+    pub fn open_alone(address: SocketAddr, backlog: u16) -> Result<Self, Error> {
+        Self::first(address, backlog, Sharing::Exclusive)
+    }
+
+    fn first(address: SocketAddr, backlog: u16, sharing: Sharing) -> Result<Self, Error> {
+        let found = bind(address, Sharing::Exclusive).map_err(|it| Error::bind(address, it))?;
         let address = local_address(&found)?;
+        let mut this = Self { sockets: Vec::new(), address, backlog: i32::from(backlog) };
         // A second time, by its number: a socket that the kernel chose a port for loses it when a
         // worker shuts it down.
-        let first = bind(address, Sharing::Exclusive)?;
-        let closed = Error::step("keep the door closed");
-        let door = Door::close_first(&first).map_err(&closed)?;
+        let first = this.closed(Sharing::Exclusive)?;
         // From now on the others may join; a second supervisor, which also asks for the port
         // exclusively first, may not, since this one listens.
-        first.set_reuse_port(true).map_err(Error::step("share the port between the slots"))?;
-        first.listen(backlog).map_err(|error| Error::bind(address, error))?;
-        let mut sockets = vec![first];
-        for _ in 1..count {
-            let next = bind(address, Sharing::Slots)?;
-            door.close(&next).map_err(&closed)?;
-            next.listen(backlog).map_err(|error| Error::bind(address, error))?;
-            sockets.push(next);
-        }
-        Ok(Self { sockets, address, backlog, door: Some(door) })
+        let shared = first.socket.set_reuse_port(sharing == Sharing::Slots);
+        shared.map_err(Error::step("share the port between the slots"))?;
+        this.listen(&first)?;
+        this.sockets.push(first);
+        Ok(this)
+    }
+
+    /// A socket at the address whose door is closed, and which does not listen yet.
+    fn closed(&self, sharing: Sharing) -> Result<Listener, Error> {
+        let socket =
+            bind(self.address, sharing).map_err(|error| Error::bind(self.address, error))?;
+        let door = Door::close_first(&socket).map_err(Error::step("keep the door closed"))?;
+        Ok(Listener { socket, door: Some(door) })
+    }
+
+    fn listen(&self, listener: &Listener) -> Result<(), Error> {
+        let listens = listener.socket.listen(self.backlog);
+        listens.map_err(|error| Error::bind(self.address, error))
     }
 
     /// Takes over the listeners that [`Listeners::kept`] gave, from slot 0 on.
-    pub fn resume(sockets: Vec<OwnedFd>, backlog: u16) -> Result<Self, Error> {
-        let sockets: Vec<Socket> = sockets.into_iter().map(Socket::from).collect();
-        let missing = || Error::step("find a listener")(std::io::ErrorKind::NotFound.into());
-        let address = local_address(sockets.first().ok_or_else(missing)?)?;
-        Ok(Self { sockets, address, backlog: i32::from(backlog), door: None })
+    pub fn resume(address: SocketAddr, sockets: Vec<OwnedFd>, backlog: u16) -> Self {
+        let sockets = sockets.into_iter();
+        let sockets = sockets.map(|it| Listener { socket: it.into(), door: None }).collect();
+        Self { sockets, address, backlog: i32::from(backlog) }
     }
 
     /// Duplicates of all listeners with names, for [`Listeners::resume`].
@@ -73,20 +99,26 @@ impl Listeners {
     }
 
     /// Lets connections in.
-    pub fn open_door(&self) -> Result<(), Error> {
-        let Some(door) = self.door else {
-            return Ok(());
-        };
-        let opened = self.sockets.iter().try_for_each(|socket| door.open(socket));
+    pub fn open_door(&mut self) -> Result<(), Error> {
+        let mut opened = Ok(());
+        for Listener { socket, door } in &mut self.sockets {
+            if let Some(open) = door.take().map(|door| door.open(socket)) {
+                opened = opened.and(open);
+            }
+        }
         opened.map_err(Error::step("open the door"))
     }
 
     /// Lets no further connection in; those that wait in the queues stay.
-    pub fn close_door(&self) -> Result<(), Error> {
-        for socket in &self.sockets {
-            Door::close_first(socket).map_err(Error::step("close the door"))?;
+    pub fn close_door(&mut self) -> Result<(), Error> {
+        let mut closed = Ok(());
+        for Listener { socket, door } in &mut self.sockets {
+            match Door::close_first(socket) {
+                Ok(by) => *door = Some(by),
+                Err(error) => closed = Err(error),
+            }
         }
-        Ok(())
+        closed.map_err(Error::step("close the door"))
     }
 
     /// The address that clients connect to.
@@ -96,31 +128,22 @@ impl Listeners {
 
     /// The listener of a slot.
     pub fn get(&self, slot: u32) -> Option<BorrowedFd<'_>> {
-        self.sockets.get(slot as usize).map(AsFd::as_fd)
+        self.sockets.get(slot as usize).map(|it| it.socket.as_fd())
     }
 
     /// All listeners, in the order of the slots.
     pub fn iter(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.iter().map(AsFd::as_fd)
+        self.sockets.iter().map(|it| it.socket.as_fd())
+    }
+
+    /// How many connections may wait at each, unless a worker has changed it.
+    pub fn queue_limit(&self) -> u32 {
+        queue::allowed(self.backlog.unsigned_abs())
     }
 
     /// How many connections wait for a slot's worker.
     pub fn queue(&self, slot: u32) -> Option<Queue> {
         Queue::of(self.get(slot)?).ok()
-    }
-
-    /// Makes a slot listen again where its worker has shut the listener down, which ends it for
-    /// every process that holds it. Tells whether that was so.
-    pub fn revive(&self, slot: u32) -> Result<bool, Error> {
-        let Some(socket) = self.sockets.get(slot as usize) else {
-            return Ok(false);
-        };
-        let step = Error::step("listen again on a slot that its worker shut down");
-        if socket.is_listener().map_err(&step)? {
-            return Ok(false);
-        }
-        socket.listen(self.backlog).map_err(&step)?;
-        Ok(true)
     }
 }
 

@@ -21,3 +21,10 @@ impl Queue {
         Ok(Self { waiting: info.tcpi_unacked, limit: info.tcpi_sacked })
     }
 }
+
+/// What the kernel makes of a backlog. Without knowing its limit, whatever it is set to is all right.
+pub(super) fn allowed(backlog: u32) -> u32 {
+    let limit = std::fs::read_to_string("/proc/sys/net/core/somaxconn");
+    let limit = limit.ok().and_then(|limit| limit.trim().parse().ok());
+    backlog.min(limit.unwrap_or(0))
+}

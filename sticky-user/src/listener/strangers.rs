@@ -2,24 +2,58 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 
 use rustix::fs::fstat;
 
 use super::Listeners;
+use super::diag::{self, Listening};
 
-/// How `/proc/net/tcp` names the state of a listener.
-const LISTEN: &str = "0A";
-
-/// A listener that is none of ours.
+/// A listener that is none of ours, where our clients could come to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stranger {
     /// The number of the socket, as in `/proc/PID/fd`.
     pub inode: u64,
     /// The user whose it is.
     pub uid: u32,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Which of our clients it gets.
+    pub takes: Takes,
+}
+
+/// Which of our clients a stranger gets. A program that steers chooses among the listeners of one
+/// address; of two addresses the kernel takes the more specific one first, and asks nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// None: it listens on the same address, and the program that steers does not name it.
+    NoneInGroup,
+    /// None: ours are more specific.
+    None,
+    /// All who connect to this address.
+    Address(IpAddr),
+    /// All who connect over IPv4.
+    AllIpv4,
+    /// All who connect over this interface.
+    Interface(u32),
+}
+
+impl fmt::Display for Takes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoneInGroup => {
+                f.write_str("gets no connection while the program that steers is attached")
+            }
+            Self::None => f.write_str("gets none of this server's clients"),
+            Self::Address(ip) => write!(f, "takes the clients of {ip}, whatever is attached"),
+            Self::AllIpv4 => f.write_str("takes all IPv4 clients, whatever is attached"),
+            Self::Interface(index) => {
+                write!(f, "takes the clients of interface {index}, whatever is attached")
+            }
+        }
+    }
 }
 
 impl fmt::Display for Stranger {
@@ -28,92 +62,112 @@ impl fmt::Display for Stranger {
     }
 }
 
-/// Knows which listeners on the port are ours.
-#[derive(Debug)]
-pub struct Strangers {
-    port: u16,
-    ours: HashSet<u64>,
-}
-
-impl Strangers {
-    /// All but these.
-    pub fn to(listeners: &Listeners) -> Self {
-        let inodes = listeners.iter().filter_map(|it| fstat(it.as_fd()).ok());
-        Self { port: listeners.address().port(), ours: inodes.map(|stat| stat.st_ino).collect() }
-    }
-
-    /// Those that are there now.
-    pub fn find(&self) -> io::Result<Vec<Stranger>> {
-        let mut found = Vec::new();
-        for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-            match File::open(table) {
-                Ok(file) => self.read(BufReader::new(file), &mut found)?,
-                // A kernel without IPv6.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(found)
-    }
-
-    /// The kernel lists listeners first and connections, of which there may be a million, after
-    /// them, so that the rest need not be read.
-    fn read(&self, table: impl BufRead, found: &mut Vec<Stranger>) -> io::Result<()> {
-        for line in table.lines().skip(1) {
-            let line = line?;
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            if fields.get(3) != Some(&LISTEN) {
-                break;
-            }
-            if let Some((port, stranger)) = parse(&fields)
-                && port == self.port
-                && !self.ours.contains(&stranger.inode)
-            {
-                found.push(stranger);
-            }
-        }
-        Ok(())
+impl Stranger {
+    /// Whether clients get to it instead of to their slot.
+    pub fn is_harmful(&self) -> bool {
+        !matches!(self.takes, Takes::None | Takes::NoneInGroup)
     }
 }
 
-fn parse(fields: &[&str]) -> Option<(u16, Stranger)> {
-    let (_, port) = fields.get(1)?.rsplit_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    Some((
-        port,
-        Stranger { uid: fields.get(7)?.parse().ok()?, inode: fields.get(9)?.parse().ok()? },
-    ))
+/// Finds the strangers on the port of `listeners`.
+pub fn find(listeners: &Listeners) -> io::Result<Vec<Stranger>> {
+    let ours: HashSet<u64> = listeners.inodes().into_iter().collect();
+    let found = diag::on_port(listeners.address().port())?;
+    let others = found.iter().filter(|it| !ours.contains(&it.inode));
+    Ok(others.filter_map(|it| stranger(listeners.address(), it)).collect())
+}
+
+fn stranger(ours: SocketAddr, it: &Listening) -> Option<Stranger> {
+    let &Listening { inode, uid, address, .. } = it;
+    Some(Stranger { inode, uid, address, takes: takes(ours, it)? })
+}
+
+/// `None` where no client of ours could come to it.
+fn takes(ours: SocketAddr, it: &Listening) -> Option<Takes> {
+    let (mine, its) = (ours.ip().to_canonical(), it.address.ip().to_canonical());
+    // An IPv6 socket that takes IPv4 clients has them all in common with one of IPv4.
+    let dual = |wildcard: IpAddr, only: bool| wildcard.is_ipv6() && !only;
+    let serves = |wildcard: IpAddr, only: bool, ip: IpAddr| {
+        wildcard.is_unspecified() && (wildcard.is_ipv4() == ip.is_ipv4() || dual(wildcard, only))
+    };
+    let same = mine == its;
+    let wider = serves(its, it.only_v6, mine);
+    let narrower = serves(mine, false, its);
+    if !same && !wider && !narrower {
+        return None;
+    }
+    if it.interface != 0 && (same || narrower) {
+        return Some(Takes::Interface(it.interface));
+    }
+    Some(if same {
+        // Of a mapped address and the address itself, the kernel prefers the latter.
+        match (ours.is_ipv4(), it.address.is_ipv4()) {
+            (false, true) => Takes::Address(its),
+            (true, false) => Takes::None,
+            _ => Takes::NoneInGroup,
+        }
+    } else if its == IpAddr::V4(Ipv4Addr::UNSPECIFIED) && narrower {
+        Takes::AllIpv4
+    } else if narrower && !its.is_unspecified() {
+        Takes::Address(its)
+    } else {
+        Takes::None
+    })
+}
+
+impl Listeners {
+    /// The numbers of our sockets.
+    pub(super) fn inodes(&self) -> Vec<u64> {
+        let numbers = self.iter().map(|it| fstat(it.as_fd()).map_or(0, |stat| stat.st_ino));
+        numbers.collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    const TABLE: &str = "\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 00000000:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 41 1 0 100
-   1: 00000000:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 42 1 0 100
-   2: 00000000:0BB9 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 43 1 0 100
-   3: 0100007F:0BB8 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 44 1 0 100
-";
-
-    fn found(table: &[u8]) -> io::Result<Vec<Stranger>> {
-        let mut found = Vec::new();
-        let strangers = Strangers { port: 3000, ours: HashSet::from([42]) };
-        strangers.read(table, &mut found).map(|()| found)
+    fn takes_of(ours: &str, theirs: &str, interface: u32) -> Option<Takes> {
+        let it = Listening {
+            inode: 41,
+            uid: 1000,
+            address: theirs.parse().unwrap(),
+            interface,
+            only_v6: false,
+            limit: 1,
+            shut: false,
+            attached: 0,
+        };
+        takes(ours.parse().unwrap(), &it)
     }
 
     #[test]
-    fn only_listeners_of_others_on_the_port() {
-        assert_eq!(found(TABLE.as_bytes()).unwrap(), [Stranger { inode: 41, uid: 1000 }]);
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_passed_over(text: Vec<u8>) {
-            let _ = found(&text);
+    fn the_more_specific_one_takes_the_clients() {
+        let address = |ip: &str| Some(Takes::Address(ip.parse().unwrap()));
+        let cases = [
+            ("127.0.0.1:3", "127.0.0.1:3", Some(Takes::NoneInGroup)),
+            ("127.0.0.1:3", "127.0.0.2:3", None),
+            ("127.0.0.1:3", "0.0.0.0:3", Some(Takes::None)),
+            ("127.0.0.1:3", "[::]:3", Some(Takes::None)),
+            ("127.0.0.1:3", "[::1]:3", None),
+            ("127.0.0.1:3", "[::ffff:127.0.0.1]:3", Some(Takes::None)),
+            ("0.0.0.0:3", "0.0.0.0:3", Some(Takes::NoneInGroup)),
+            ("0.0.0.0:3", "127.0.0.1:3", address("127.0.0.1")),
+            ("0.0.0.0:3", "[::ffff:127.0.0.1]:3", address("127.0.0.1")),
+            ("0.0.0.0:3", "[::]:3", Some(Takes::None)),
+            ("0.0.0.0:3", "[::1]:3", None),
+            ("[::]:3", "[::]:3", Some(Takes::NoneInGroup)),
+            ("[::]:3", "0.0.0.0:3", Some(Takes::AllIpv4)),
+            ("[::]:3", "127.0.0.1:3", address("127.0.0.1")),
+            ("[::]:3", "[::1]:3", address("::1")),
+            ("[::1]:3", "[::]:3", Some(Takes::None)),
+            ("[::1]:3", "0.0.0.0:3", None),
+            ("[::ffff:127.0.0.1]:3", "127.0.0.1:3", address("127.0.0.1")),
+        ];
+        for (ours, theirs, expected) in cases {
+            assert_eq!(takes_of(ours, theirs, 0), expected, "{theirs} beside {ours}");
         }
+        assert_eq!(takes_of("0.0.0.0:3", "0.0.0.0:3", 7), Some(Takes::Interface(7)));
+        assert_eq!(takes_of("127.0.0.1:3", "0.0.0.0:3", 7), Some(Takes::None));
     }
 }

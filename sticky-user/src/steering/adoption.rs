@@ -10,9 +10,10 @@ use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{SocketFlags, acceptfrom_with};
 use sticky_ebpf::Mapping;
 
+use super::mended::Mended;
 use super::outbox::Outboxes;
 use super::{Closing, Error, Kept, Lent};
-use crate::listener::Listeners;
+use crate::listener::{Gone, Listeners};
 
 /// A socket to each slot's worker, beside its listener.
 #[derive(Debug)]
@@ -32,7 +33,12 @@ impl Adoption {
     }
 
     pub(super) fn lend(&self, slot: u32) -> io::Result<Lent> {
-        Ok(Lent { name: "adopted", descriptor: self.0.far(slot)?.try_clone_to_owned()? })
+        Ok(Lent { name: "adopted", descriptor: self.0.far(slot)? })
+    }
+
+    /// Where the last worker of a slot has gone, the next one gets a socket that nobody has held.
+    pub(super) fn renew(&self, gone: Option<Gone>, mended: &mut Mended) {
+        self.0.renew(gone, mended);
     }
 
     /// Waits until what was accepted is on its way.

@@ -16,6 +16,9 @@ pub type Kept = BTreeMap<String, OwnedFd>;
 pub struct Noted {
     /// In mode `cbpf`: the slot at each place of the kernel's group.
     pub places: Vec<u32>,
+    /// In mode `cbpf`: the slots in the order in which their listeners began to listen.
+    #[serde(default)]
+    pub listened: Vec<u32>,
 }
 
 /// Takes a descriptor that has to be there.
@@ -27,5 +30,5 @@ pub(super) fn take(left: &mut Kept, name: &str) -> Result<OwnedFd, Error> {
 pub(super) fn listeners_left(plan: &Plan, left: &mut Kept) -> Result<Listeners, Error> {
     let slots = plan.mapping.slots().iter();
     let sockets = slots.map(|slot| take(left, &listener::name(slot))).collect::<Result<_, _>>()?;
-    Ok(Listeners::resume(sockets, plan.backlog)?)
+    Ok(Listeners::resume(plan.listen, sockets, plan.backlog))
 }

@@ -12,8 +12,10 @@ pub mod ebpf;
 mod error;
 pub mod fd_passing;
 mod kept;
+mod mended;
 mod mode;
 mod outbox;
+mod pair;
 
 use std::future::Future;
 use std::io;
@@ -27,9 +29,10 @@ pub use choice::{Choice, Refusal, choose};
 pub use counters::{Counters, SlotCounts};
 pub use error::Error;
 pub use kept::{Kept, Noted};
+pub use mended::Mended;
 pub use mode::{Mode, ModeChoice, ModeError};
 
-use crate::listener::{Listeners, Queue};
+use crate::listener::{Gone, Listeners, Queue};
 
 /// What is to be served, whatever the mode.
 #[derive(Clone, Debug)]
@@ -79,9 +82,10 @@ pub trait Steering {
     /// the same, with all that waits in it.
     fn lend(&self, slot: u32) -> io::Result<Vec<Lent>>;
 
-    /// Repairs what a worker of `slot` may have done to what it was lent, and tells whether that
-    /// was necessary.
-    fn repair(&mut self, slot: u32) -> Result<bool, Error>;
+    /// Sees to it that connections get to every slot, whatever workers have done to what they were
+    /// lent; and where the last worker of a slot has `gone`, that the next one finds everything as
+    /// the first did. `adopts` tells which slots take connections from other hands.
+    fn mend(&mut self, gone: Option<Gone>, adopts: &dyn Fn(u32) -> bool) -> Mended;
 
     /// Puts another table of buckets in force, for the same number of slots.
     fn remap(&mut self, mapping: &Mapping) -> Result<(), Error>;
@@ -136,7 +140,8 @@ pub fn install(mode: Mode, plan: &Plan) -> Result<Box<dyn Steering>, Error> {
     })
 }
 
-/// Goes on where an earlier supervisor was, with what it left.
+/// Goes on where an earlier supervisor was, with what it left: [`Steering::mend`] then mends what
+/// happened while nobody looked.
 pub fn resume(
     mode: Mode,
     plan: &Plan,

@@ -1,7 +1,7 @@
 //! The connections on their way to the slots.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,8 +13,10 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
 use super::kept::take;
+use super::mended::Mended;
+use super::pair::Pair;
 use super::{Error, Kept, SlotCounts};
-use crate::listener::Queue;
+use crate::listener::{Gone, Queue};
 use crate::sys::{fd_passing, readiness};
 
 /// Pause when the user has too many descriptors on their way.
@@ -23,7 +25,11 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// A socket pair for each slot: connections go in at the near end, and the slot's worker takes
 /// them from the far end. Both are kept here, so that what waits in them outlives a worker.
 #[derive(Debug)]
-pub(super) struct Outboxes(Vec<(Outbox, OwnedFd)>);
+pub(super) struct Outboxes {
+    outboxes: Vec<Outbox>,
+    /// How many connections are to fit into a pair.
+    share: u16,
+}
 
 const STEP: &str = "make a socket pair for a slot";
 
@@ -31,46 +37,59 @@ impl Outboxes {
     /// Needs a tokio runtime.
     pub(super) fn open(slots: SlotCount, backlog: u16) -> Result<Self, Error> {
         let share = share_of_open_files(slots);
-        Self::of(slots, backlog.min(share), |_| {
-            fd_passing::pair(share).map_err(Error::system(STEP))
-        })
+        Self::of(slots, backlog, |_| fd_passing::pair(share).map_err(Error::system(STEP)))
     }
 
     /// Takes over the pairs that [`Outboxes::keep`] gave.
     pub(super) fn resume(left: &mut Kept, slots: SlotCount, backlog: u16) -> Result<Self, Error> {
-        Self::of(slots, backlog.min(share_of_open_files(slots)), |slot| {
-            Ok((take(left, &near(slot))?, take(left, &far(slot))?))
-        })
+        Self::of(slots, backlog, |slot| Ok((take(left, &near(slot))?, take(left, &far(slot))?)))
     }
 
     fn of(
         slots: SlotCount,
-        limit: u16,
+        backlog: u16,
         mut pair: impl FnMut(u32) -> Result<(OwnedFd, OwnedFd), Error>,
     ) -> Result<Self, Error> {
+        let share = share_of_open_files(slots);
         let outbox = |slot| {
             let (near, far) = pair(slot)?;
-            Ok((Outbox::new(near, limit), far))
+            Ok(Outbox::new(Pair::new(near, far), backlog.min(share)))
         };
-        slots.iter().map(outbox).collect::<Result<_, Error>>().map(Self)
+        let outboxes = slots.iter().map(outbox).collect::<Result<_, Error>>()?;
+        Ok(Self { outboxes, share })
     }
 
     pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
-        for (slot, (outbox, far_end)) in (0..).zip(&self.0) {
-            kept.insert(near(slot), outbox.socket.try_clone()?);
-            kept.insert(far(slot), far_end.try_clone()?);
+        (0..).zip(&self.outboxes).try_for_each(|(slot, outbox)| keep(slot, outbox, kept))
+    }
+
+    /// Where the last worker of a slot has gone, the next one gets a pair that no worker has held:
+    /// what was done to it, such as `shutdown()`, has gone with it. What waits comes along.
+    pub(super) fn renew(&self, gone: Option<Gone>, mended: &mut Mended) {
+        let Some(Gone { slot, vacant: true }) = gone else {
+            return;
+        };
+        let Some(outbox) = self.get(slot) else {
+            return;
+        };
+        let renewed = fd_passing::pair(self.share).and_then(|(near, far)| {
+            for connection in outbox.pair.replace(near, far) {
+                outbox.pass(connection);
+            }
+            keep(slot, outbox, &mut mended.renewed)
+        });
+        if let Err(error) = renewed {
+            mended.failed(Error::system(STEP)(error));
         }
-        Ok(())
     }
 
     pub(super) fn get(&self, slot: u32) -> Option<&Outbox> {
-        self.0.get(slot as usize).map(|(outbox, _)| outbox)
+        self.outboxes.get(slot as usize)
     }
 
-    /// The worker's end.
-    pub(super) fn far(&self, slot: u32) -> io::Result<BorrowedFd<'_>> {
-        let found = self.0.get(slot as usize).map(|(_, far)| far.as_fd());
-        found.ok_or_else(|| io::ErrorKind::NotFound.into())
+    /// A duplicate of the worker's end.
+    pub(super) fn far(&self, slot: u32) -> io::Result<OwnedFd> {
+        self.get(slot).ok_or(io::ErrorKind::NotFound)?.pair.far()
     }
 
     /// Passes a connection to a slot.
@@ -81,7 +100,7 @@ impl Outboxes {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Outbox> {
-        self.0.iter().map(|(outbox, _)| outbox)
+        self.outboxes.iter()
     }
 
     /// Waits until every connection is on its way.
@@ -90,6 +109,12 @@ impl Outboxes {
             outbox.flushed().await;
         }
     }
+}
+
+fn keep(slot: u32, outbox: &Outbox, kept: &mut Kept) -> io::Result<()> {
+    kept.insert(near(slot), outbox.pair.near()?);
+    kept.insert(far(slot), outbox.pair.far()?);
+    Ok(())
 }
 
 fn near(slot: u32) -> String {
@@ -112,7 +137,7 @@ fn share_of_open_files(slots: SlotCount) -> u16 {
 /// slow worker holds up nobody else.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    socket: Arc<OwnedFd>,
+    pair: Arc<Pair>,
     overflow: mpsc::Sender<OwnedFd>,
     /// Connections that wait in `overflow` or are being sent from it.
     waiting: Arc<watch::Sender<u32>>,
@@ -123,29 +148,30 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// At most `limit` connections wait beside those in the socket.
-    pub(super) fn new(socket: OwnedFd, limit: u16) -> Self {
-        let socket = Arc::new(socket);
+    pub(super) fn new(pair: Pair, limit: u16) -> Self {
+        let pair = Arc::new(pair);
         let (overflow, waiting_connections) = mpsc::channel(usize::from(limit).max(1));
         let waiting = Arc::new(watch::Sender::new(0));
         let selected = Arc::new(AtomicU64::new(0));
         tokio::spawn(flush(
             waiting_connections,
-            Arc::clone(&socket),
+            Arc::clone(&pair),
             Arc::clone(&waiting),
             Arc::clone(&selected),
         ));
-        Self { socket, overflow, waiting, limit, selected, refused: AtomicU64::new(0) }
+        Self { pair, overflow, waiting, limit, selected, refused: AtomicU64::new(0) }
     }
 
-    /// Passes a connection on, now or as soon as the socket takes it. Closes it when too many wait.
+    /// Passes a connection on, now or as soon as the socket takes it, or the next one where its worker
+    /// has shut it down. Closes it when too many wait.
     pub(super) fn pass(&self, connection: OwnedFd) {
         if *self.waiting.borrow() == 0 {
-            match fd_passing::send(&self.socket, connection.as_fd()) {
+            match self.pair.send(&connection) {
                 Ok(()) => {
                     self.selected.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
-                Err(error) if fd_passing::is_crowded(&error) => {}
+                Err(error) if fd_passing::is_crowded(&error) || fd_passing::is_shut(&error) => {}
                 Err(error) => return self.refuse(&error),
             }
         }
@@ -185,12 +211,12 @@ impl Outbox {
 /// Sends what waits, in order, whenever the socket takes it.
 async fn flush(
     mut connections: mpsc::Receiver<OwnedFd>,
-    socket: Arc<OwnedFd>,
+    pair: Arc<Pair>,
     waiting: Arc<watch::Sender<u32>>,
     selected: Arc<AtomicU64>,
 ) {
     while let Some(connection) = connections.recv().await {
-        match send(&socket, &connection).await {
+        match send(&pair, &connection).await {
             Ok(()) => {
                 selected.fetch_add(1, Ordering::Relaxed);
             }
@@ -202,13 +228,20 @@ async fn flush(
 
 /// Sends as soon as the socket takes it. Watches the socket no longer than that: whenever a worker
 /// takes a connection, the runtime would be woken for nothing.
-async fn send(socket: &OwnedFd, connection: &OwnedFd) -> io::Result<()> {
+async fn send(pair: &Pair, connection: &OwnedFd) -> io::Result<()> {
     loop {
-        match fd_passing::send(socket, connection.as_fd()) {
+        // Before it is tried: another pair that comes meanwhile is not missed.
+        let renewed = pair.renewed();
+        match pair.send(connection) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let watched = readiness::watch(socket.as_fd(), Interest::WRITABLE)?;
-                drop(watched.writable().await?);
+                // One that is replaced has room, since what waits in it is taken out.
+                let watched = readiness::watch(pair.near()?, Interest::WRITABLE)?;
+                tokio::select! {
+                    ready = watched.writable() => drop(ready?),
+                    () = renewed => {}
+                }
             }
+            Err(error) if fd_passing::is_shut(&error) => renewed.await,
             Err(error) if fd_passing::is_crowded(&error) => {
                 tokio::time::sleep(PAUSE).await; // real delay: the limit of a user has no event
             }

@@ -65,6 +65,10 @@ impl FdStore {
         if self.note.is_none() && name != NOTE {
             return;
         }
+        if self.names.contains(name) {
+            // The service manager would hold both, and hand back either.
+            self.forget(name);
+        }
         let full = format!("{PREFIX}{name}");
         let store = [NotifyState::FdStore, NotifyState::FdName(&full)];
         if let Err(error) = sd_notify::notify_with_fds(&store, &[descriptor]) {

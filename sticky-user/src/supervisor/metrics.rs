@@ -175,6 +175,7 @@ mod tests {
             takeovers: 4,
             rolled_back: None,
             strangers: 1,
+            stranger_list: Vec::new(),
             listen: "127.0.0.1:3000".parse().unwrap(),
             mode: Mode::FdPassing,
             refused: vec![],

@@ -116,7 +116,7 @@ fn resume<'a>(
     let mode = manifest.mode;
     let slots = settings.plan.mapping.slots().get();
     let mapping = manifest.in_force(&settings.plan.mapping);
-    let plan = Plan { mapping, ..settings.plan.clone() };
+    let plan = Plan { listen: manifest.listen, mapping, ..settings.plan.clone() };
     let steering = steering::resume(mode, &plan, &mut left, manifest.noted.clone())?;
     let notify = NotifySocket::resume(&mut left)
         .map_err(Error::system("take over the socket on which workers say that they are ready"))?;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::bus::Health;
+use crate::listener::Stranger;
 use crate::steering::{Counters, Mode};
 
 /// A supervisor and its slots.
@@ -32,10 +33,40 @@ pub struct Status {
     pub rolled_back: Option<String>,
     /// Sockets of other programs that listen on the port.
     pub strangers: usize,
+    /// Each of them.
+    #[serde(default)]
+    pub stranger_list: Vec<StrangerStatus>,
     /// Each slot.
     pub slots: Vec<SlotStatus>,
     /// What was decided so far; `null` where the mode does not count.
     pub counters: Option<Counters>,
+}
+
+/// A socket of another program.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StrangerStatus {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The user whose it is.
+    pub uid: u32,
+    /// The number of the socket, as in `/proc/PID/fd`.
+    pub socket: u64,
+    /// Whether clients get to it instead of to their slot.
+    pub harmful: bool,
+    /// Which clients it gets, in words.
+    pub effect: String,
+}
+
+impl StrangerStatus {
+    pub(super) fn of(stranger: &Stranger) -> Self {
+        Self {
+            listen: stranger.address,
+            uid: stranger.uid,
+            socket: stranger.inode,
+            harmful: stranger.is_harmful(),
+            effect: stranger.takes.to_string(),
+        }
+    }
 }
 
 /// A mode that the host refused.

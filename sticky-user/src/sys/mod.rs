@@ -7,5 +7,6 @@ pub mod message;
 pub mod readiness;
 pub mod reuseport;
 pub mod scheduling;
+pub mod socket_option;
 pub mod tcp_info;
 pub mod tcp_md5;

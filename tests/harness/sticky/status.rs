@@ -14,11 +14,23 @@ pub struct Status {
     pub workers: u32,
     pub pid: u32,
     pub strangers: usize,
+    pub stranger_list: Vec<Stranger>,
     pub takeovers: u32,
     pub rolled_back: Option<String>,
     pub refused: Vec<Refused>,
     pub slots: Vec<Slot>,
     pub counters: Option<Counters>,
+}
+
+/// A socket of another program on the port.
+#[derive(Debug, Deserialize)]
+#[allow(missing_docs, reason = "named as in the JSON, which the product documents")]
+pub struct Stranger {
+    pub listen: std::net::SocketAddr,
+    pub uid: u32,
+    pub socket: u64,
+    pub harmful: bool,
+    pub effect: String,
 }
 
 /// A mode that the host refused.

@@ -6,6 +6,7 @@
 //! packets other than IPv4 and IPv6 could bring about, and there are none on a TCP port).
 
 mod assembler;
+mod group;
 #[cfg(test)]
 mod interpreter;
 mod rule;
@@ -22,10 +23,12 @@ use tracing::warn;
 
 use self::assembler::Instruction;
 pub use self::assembler::TooManyInstructions;
+use self::group::Group;
 use super::adoption::Adoption;
 use super::kept::listeners_left;
+use super::mended::Mended;
 use super::{Closing, Counters, Error, Kept, Lent, Mode, Noted, Plan, Steering};
-use crate::listener::{Listeners, Queue};
+use crate::listener::{Gone, Listeners, Queue};
 
 /// The classic program at work on one port.
 #[derive(Debug)]
@@ -33,8 +36,7 @@ pub struct Cbpf {
     listeners: Listeners,
     adoption: Adoption,
     mapping: Mapping,
-    /// The slot at each place of the kernel's group: the order in which the listeners listen.
-    places: Vec<u32>,
+    group: Group,
 }
 
 impl Cbpf {
@@ -46,29 +48,71 @@ impl Cbpf {
         let slots = plan.mapping.slots();
         let listeners = Listeners::open(plan.listen, slots.get(), plan.backlog)?;
         let adoption = Adoption::new(&plan.mapping, plan.backlog)?;
-        let places = slots.iter().collect();
-        let this = Self { listeners, adoption, mapping: plan.mapping.clone(), places };
-        this.attach(0)?;
+        let group = Group::new(slots.iter(), 0).told(listeners.order().as_ref());
+        let mut this = Self { listeners, adoption, mapping: plan.mapping.clone(), group };
+        this.attach()?;
         this.listeners.open_door()?;
         Ok(this)
     }
 
-    /// Goes on with what an earlier supervisor left.
+    /// Goes on with what an earlier supervisor left; [`Steering::mend`] has to follow.
     pub fn resume(plan: &Plan, left: &mut Kept, noted: Noted) -> Result<Self, Error> {
         let listeners = listeners_left(plan, left)?;
         let adoption = Adoption::resume(left, &plan.mapping, plan.backlog)?;
-        let places = noted.places;
-        let mut this = Self { listeners, adoption, mapping: plan.mapping.clone(), places };
-        for slot in plan.mapping.slots().iter() {
-            this.repair(slot)?;
-        }
-        this.attach(0)?;
-        Ok(this)
+        let group = Group::resume(noted.places, noted.listened);
+        Ok(Self { listeners, adoption, mapping: plan.mapping.clone(), group })
     }
 
-    /// Attaches the program to the group that the listener of `slot` belongs to.
-    fn attach(&self, slot: u32) -> Result<(), Error> {
-        put_in_force(&self.listeners, slot, &self.mapping, &self.places)
+    /// Attaches the program to the group, over any listener that is in it.
+    fn attach(&self) -> Result<(), Error> {
+        let member = self.group.places().iter().copied().find(|&slot| slot != group::STRANGER);
+        let member = member.unwrap_or_default();
+        put_in_force(&self.listeners, member, &self.mapping, self.group.places())
+    }
+
+    /// Makes a listener listen again, or another one in its place.
+    fn begin(&mut self, slot: u32, gone: Option<Gone>, mended: &mut Mended) {
+        let begun = if Mended::is_vacant(gone, slot) {
+            mended.renew(&mut self.listeners, slot)
+        } else {
+            self.listeners.listen_again(slot).map_err(Error::from)
+        };
+        match begun {
+            Ok(()) => self.group.join(slot),
+            Err(error) => mended.failed(error),
+        }
+    }
+
+    /// Those that left their places come back, at the end.
+    fn bring_back(&mut self, left: &[u32], gone: Option<Gone>, mended: &mut Mended) {
+        for &slot in left {
+            self.group.leave(slot);
+            if mended.has_fault(slot) {
+                self.begin(slot, gone, mended);
+            } else {
+                self.group.join(slot);
+            }
+        }
+    }
+
+    /// All leave their places, and take new ones in the order of the slots. What waits is passed to
+    /// the workers where they can take it.
+    fn rebuild(&mut self, gone: Option<Gone>, adopts: &dyn Fn(u32) -> bool, mended: &mut Mended) {
+        let slots = self.mapping.slots().iter();
+        let faultless = slots.filter(|&slot| !mended.has_fault(slot)).collect::<Vec<_>>();
+        for slot in faultless.into_iter().filter(|&slot| adopts(slot)) {
+            if let Err(error) = self.adoption.of(&self.listeners, slot, &self.mapping) {
+                mended.failed(error);
+            }
+        }
+        self.mapping.slots().iter().for_each(|slot| self.listeners.quit(slot));
+        let strangers = self.listeners.order().map_or(0, |order| order.others);
+        self.group = Group::new(std::iter::empty(), strangers);
+        for slot in self.mapping.slots().iter() {
+            self.begin(slot, gone, mended);
+        }
+        mended.rebuilt = true;
+        self.group = std::mem::take(&mut self.group).told(self.listeners.order().as_ref());
     }
 }
 
@@ -112,23 +156,34 @@ impl Steering for Cbpf {
         Ok(vec![Lent::listener(&self.listeners, slot)?, self.adoption.lend(slot)?])
     }
 
-    fn repair(&mut self, slot: u32) -> Result<bool, Error> {
-        let revived = self.listeners.revive(slot)?;
-        if revived {
-            // A listener that is shut down leaves the group and the last one takes its place; when
-            // it listens again it comes last.
-            if let Some(place) = self.places.iter().position(|&at| at == slot) {
-                self.places.swap_remove(place);
-                self.places.push(slot);
+    /// Behind a closed door: who is where changes.
+    fn mend(&mut self, gone: Option<Gone>, adopts: &dyn Fn(u32) -> bool) -> Mended {
+        let mut mended = Mended::of(self.listeners.faults(gone), gone);
+        let left = self.group.left(&mended.ended(), self.listeners.order().as_ref());
+        if left.as_ref().is_none_or(|left| !left.is_empty()) {
+            if let Err(error) = self.listeners.close_door() {
+                mended.failed(error);
             }
-            self.attach(slot)?;
+            match left {
+                Some(left) => self.bring_back(&left, gone, &mut mended),
+                None => self.rebuild(gone, adopts, &mut mended),
+            }
+            mended.moved = true;
         }
-        Ok(revived)
+        if let Err(error) = self.attach() {
+            mended.failed(error);
+        }
+        // Closed also where a new listener was put in the place of one that had left already.
+        if let Err(error) = self.listeners.open_door() {
+            mended.failed(error);
+        }
+        self.adoption.renew(gone, &mut mended);
+        mended
     }
 
     fn remap(&mut self, mapping: &Mapping) -> Result<(), Error> {
         let before = std::mem::replace(&mut self.mapping, mapping.clone());
-        self.attach(0).inspect_err(|_| self.mapping = before)
+        self.attach().inspect_err(|_| self.mapping = before)
     }
 
     fn waiting(&self, slot: u32) -> io::Result<OwnedFd> {
@@ -158,7 +213,7 @@ impl Steering for Cbpf {
     }
 
     fn noted(&self) -> Noted {
-        Noted { places: self.places.clone() }
+        Noted { places: self.group.places().into(), listened: self.group.listened().into() }
     }
 
     fn pause(&mut self) -> Closing {

@@ -16,8 +16,9 @@ use self::log::Log;
 use self::program::Program;
 use super::adoption::Adoption;
 use super::kept::listeners_left;
+use super::mended::Mended;
 use super::{Closing, Counters, Error, Kept, Lent, Mode, Plan, Steering};
-use crate::listener::{Listeners, Queue};
+use crate::listener::{Fault, Gone, Listeners, Queue};
 
 /// The kernel program at work on one port.
 pub struct Ebpf {
@@ -32,13 +33,14 @@ impl Ebpf {
     /// Loads the program, opens the listeners, and lets connections in once every slot has its
     /// place.
     pub fn install(plan: &Plan) -> Result<Self, Error> {
-        let (listeners, program, log) = attached(plan)?;
+        let (mut listeners, program, log) = attached(plan)?;
         let adoption = Adoption::new(&plan.mapping, plan.backlog)?;
         listeners.open_door()?;
         Ok(Self { listeners, adoption, program, mapping: plan.mapping.clone(), _log: log })
     }
 
-    /// Goes on with the listeners, the maps and the program that an earlier supervisor left.
+    /// Goes on with the listeners, the maps and the program that an earlier supervisor left;
+    /// [`Steering::mend`] has to follow.
     pub fn resume(plan: &Plan, left: &mut Kept) -> Result<Self, Error> {
         if plan.log {
             warn!("--log-steering: the program of the earlier supervisor goes on as it is");
@@ -48,11 +50,21 @@ impl Ebpf {
         let program = Program::resume(left)?;
         let mapping = plan.mapping.clone();
         let mut this = Self { listeners, adoption, program, mapping, _log: None };
-        for slot in plan.mapping.slots().iter() {
-            this.repair(slot)?;
-        }
         this.program.set_table(&plan.mapping)?;
         Ok(this)
+    }
+}
+
+impl Ebpf {
+    /// Every listener in its place, also one that left the map and came back, and the program, which
+    /// the kernel forgets where all had been shut down.
+    fn put_in_place(&mut self) -> Result<(), Error> {
+        let mut result = Ok(());
+        for (slot, listener) in (0..).zip(self.listeners.iter()) {
+            let placed = self.program.set_listener(slot, listener);
+            result = result.and(placed.and_then(|()| self.program.attach(listener)));
+        }
+        result
     }
 }
 
@@ -87,14 +99,28 @@ impl Steering for Ebpf {
         Ok(vec![Lent::listener(&self.listeners, slot)?, self.adoption.lend(slot)?])
     }
 
-    fn repair(&mut self, slot: u32) -> Result<bool, Error> {
-        let revived = self.listeners.revive(slot)?;
-        if let Some(listener) = self.listeners.get(slot).filter(|_| revived) {
-            self.program.set_listener(slot, listener)?;
-            // Where all had shut down, the kernel has forgotten the program too.
-            self.program.attach(listener)?;
+    fn mend(&mut self, gone: Option<Gone>, _adopts: &dyn Fn(u32) -> bool) -> Mended {
+        let mut mended = Mended::of(self.listeners.faults(gone), gone);
+        for (slot, fault) in mended.faults.clone() {
+            let again = if Mended::is_vacant(gone, slot) {
+                mended.renew(&mut self.listeners, slot)
+            } else if fault == Fault::Ended {
+                self.listeners.listen_again(slot).map_err(Error::from)
+            } else {
+                Ok(())
+            };
+            if let Err(error) = again {
+                mended.failed(error);
+            }
         }
-        Ok(revived)
+        if let Err(error) = self.put_in_place() {
+            mended.failed(error);
+        }
+        if let Err(error) = self.listeners.open_door() {
+            mended.failed(error);
+        }
+        self.adoption.renew(gone, &mut mended);
+        mended
     }
 
     fn remap(&mut self, mapping: &Mapping) -> Result<(), Error> {

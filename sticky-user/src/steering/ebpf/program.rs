@@ -114,7 +114,15 @@ impl Program {
 
     pub(super) fn set_listener(&mut self, slot: u32, socket: BorrowedFd<'_>) -> Result<(), Error> {
         let step = "put a listener into the kernel's table of slots";
-        self.listeners.set(slot, &socket, 0).map_err(Error::map(step))
+        match self.listeners.set(slot, &socket, 0) {
+            // A socket fits into one entry of one map: it is there already.
+            Err(MapError::SyscallError(error))
+                if error.io_error.kind() == io::ErrorKind::ResourceBusy =>
+            {
+                Ok(())
+            }
+            set => set.map_err(Error::map(step)),
+        }
     }
 
     pub(super) fn clear_listener(&mut self, slot: u32) -> Result<(), Error> {

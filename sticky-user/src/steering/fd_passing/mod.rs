@@ -17,9 +17,10 @@ use tokio::sync::watch;
 
 use self::acceptor::{Accepting, Stop};
 use super::kept::take;
+use super::mended::Mended;
 use super::outbox::{Outbox, Outboxes};
 use super::{Closing, Counters, Error, Kept, Lent, Mode, Plan, Steering};
-use crate::listener::{self, Listeners, Queue};
+use crate::listener::{self, Gone, Listeners, Queue};
 use crate::sys::fd_passing;
 
 /// The accepting supervisor at work on one port.
@@ -35,7 +36,7 @@ pub struct FdPassing {
 impl FdPassing {
     /// Opens one listener and begins to accept. Needs a tokio runtime.
     pub fn install(plan: &Plan) -> Result<Self, Error> {
-        let listeners = Listeners::open(plan.listen, 1, plan.backlog)?;
+        let listeners = Listeners::open_alone(plan.listen, plan.backlog)?;
         let outboxes = Outboxes::open(plan.mapping.slots(), plan.backlog)?;
         Self::of(listeners, outboxes, plan)
     }
@@ -43,7 +44,7 @@ impl FdPassing {
     /// Goes on with what an earlier supervisor left. Needs a tokio runtime.
     pub fn resume(plan: &Plan, left: &mut Kept) -> Result<Self, Error> {
         let listener = take(left, &listener::name(0))?;
-        let listeners = Listeners::resume(vec![listener], plan.backlog)?;
+        let listeners = Listeners::resume(plan.listen, vec![listener], plan.backlog);
         let outboxes = Outboxes::resume(left, plan.mapping.slots(), plan.backlog)?;
         Self::of(listeners, outboxes, plan)
     }
@@ -89,12 +90,14 @@ impl Steering for FdPassing {
     }
 
     fn lend(&self, slot: u32) -> io::Result<Vec<Lent>> {
-        let descriptor = self.outboxes.far(slot)?.try_clone_to_owned()?;
+        let descriptor = self.outboxes.far(slot)?;
         Ok(vec![Lent { name: "connections", descriptor }])
     }
 
-    fn repair(&mut self, _slot: u32) -> Result<bool, Error> {
-        Ok(false)
+    fn mend(&mut self, gone: Option<Gone>, _adopts: &dyn Fn(u32) -> bool) -> Mended {
+        let mut mended = Mended::default();
+        self.outboxes.renew(gone, &mut mended);
+        mended
     }
 
     fn remap(&mut self, mapping: &Mapping) -> Result<(), Error> {
@@ -103,7 +106,7 @@ impl Steering for FdPassing {
     }
 
     fn waiting(&self, slot: u32) -> io::Result<OwnedFd> {
-        self.outboxes.far(slot)?.try_clone_to_owned()
+        self.outboxes.far(slot)
     }
 
     fn adopt(&mut self, slot: u32) -> Result<usize, Error> {
@@ -112,7 +115,7 @@ impl Steering for FdPassing {
         let mapping = self.mapping.borrow().clone();
         let mut adopted = 0;
         loop {
-            match fd_passing::receive(far) {
+            match fd_passing::receive(&far) {
                 Ok(Some(connection)) => {
                     // A client that has gone needs no slot.
                     if let Ok(Some(peer)) =

@@ -19,7 +19,7 @@ impl Fleet<'_> {
     pub(super) fn on(&mut self, happened: Happened) -> Result<(), Error> {
         match happened {
             Happened::Exit { slot, id, how } => return self.exited(slot, id, how),
-            Happened::Shut { slot } => self.repair(slot),
+            Happened::Shut { slot } => self.shut(slot),
             Happened::Waiting { slot } => self.adopt(slot),
             Happened::Tried(trial) => self.tried(trial),
         }
@@ -47,10 +47,10 @@ impl Fleet<'_> {
         self.reload_lost(slot, id, how);
         if self.phase == Phase::Serving && served {
             self.report_restart(slot, pid, how);
-            self.repair(slot);
         } else {
             info!(slot, pid, "worker {how}");
         }
+        self.left_behind(slot);
         Ok(())
     }
 
@@ -81,22 +81,6 @@ impl Fleet<'_> {
         )
     }
 
-    /// Makes a slot listen again whose worker has shut its listener down.
-    fn repair(&mut self, slot: u32) {
-        if self.phase != Phase::Serving {
-            return;
-        }
-        match self.parts.steering.repair(slot) {
-            Ok(true) => {
-                warn!(slot, "the worker had shut its listener down; it listens again");
-                self.changed = true;
-                self.watch.listener(slot, &*self.parts.steering, &self.happen);
-            }
-            Ok(false) => {}
-            Err(error) => error!(slot, "cannot repair the slot's listener: {error}"),
-        }
-    }
-
     pub(super) fn notified(&mut self, said: &Notification) -> Result<(), Error> {
         let found = (0..).zip(&mut self.seats).find_map(|(slot, seat)| {
             let worker = seat.workers.iter_mut().find(|it| it.process.pid == said.worker)?;
@@ -116,6 +100,7 @@ impl Fleet<'_> {
                 info!(slot, pid = said.worker, "worker ready");
             }
             self.tell(slot, Event::Ready(id))?;
+            self.look_at_queue(slot);
             self.reload_goes_on(slot, id);
             self.adopt_all();
         }

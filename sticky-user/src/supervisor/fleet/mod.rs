@@ -6,10 +6,12 @@
 mod actions;
 mod events;
 mod failover;
+mod mending;
 mod probation;
 mod reload;
 mod report;
 mod seat;
+mod strangers;
 mod succession;
 mod watch;
 
@@ -22,8 +24,10 @@ use tracing::debug;
 
 pub(super) use self::succession::Before;
 
+use self::mending::Mischief;
 use self::reload::Reload;
 use self::seat::Seat;
+use self::strangers::Strangers;
 use self::succession::Becoming;
 use self::watch::Watch;
 use super::bus_sockets::BusSockets;
@@ -100,6 +104,8 @@ pub(super) struct Fleet<'a> {
     /// Whose workers these are, until they are looked after.
     before: Option<Before>,
     watch: Watch,
+    strangers: Strangers,
+    mischief: Mischief,
     /// Something changed that the next supervisor has to know.
     changed: bool,
     takeovers: u32,
@@ -133,6 +139,8 @@ impl<'a> Fleet<'a> {
             renewal: None,
             before: None,
             watch,
+            strangers: Strangers::default(),
+            mischief: Mischief::default(),
             changed: true,
             takeovers: 0,
             rolled_back: None,

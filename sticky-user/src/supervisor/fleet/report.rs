@@ -3,7 +3,7 @@
 use tracing::error;
 
 use super::super::control::Request;
-use super::super::status::{SlotStatus, Status};
+use super::super::status::{SlotStatus, Status, StrangerStatus};
 use super::{Error, Fleet, Seat};
 
 impl Fleet<'_> {
@@ -60,7 +60,8 @@ impl Fleet<'_> {
             uptime_seconds: self.since.elapsed().as_secs_f64(),
             takeovers: self.takeovers,
             rolled_back: self.rolled_back.clone(),
-            strangers: self.strangers(),
+            strangers: self.strangers.found().len(),
+            stranger_list: self.strangers.found().iter().map(StrangerStatus::of).collect(),
             slots: (0..).zip(&self.seats).map(slot_status).collect(),
             counters,
         }

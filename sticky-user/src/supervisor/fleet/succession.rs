@@ -186,6 +186,7 @@ impl Fleet<'_> {
             }
         }
         self.before = Some(before);
+        self.mend_all();
         self.tell_again();
         self.adopt_all();
     }

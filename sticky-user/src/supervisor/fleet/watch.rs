@@ -1,7 +1,7 @@
 //! What is looked after without being asked: listeners that are shut down, queues of slots without
 //! a worker, and programs that join the port.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::future;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,10 +13,9 @@ use tokio::io::Interest;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use tracing::{debug, error, warn};
+use tracing::error;
 
 use super::{Fleet, Happened, tell_service_manager};
-use crate::listener::Strangers;
 use crate::steering::Steering;
 use crate::sys::readiness;
 
@@ -29,26 +28,17 @@ pub(super) struct Watch {
     queues: HashMap<u32, Task>,
     /// Where there is something to do once in a while.
     interval: Option<Interval>,
-    strangers: Option<Strangers>,
-    known: BTreeSet<u64>,
 }
 
 impl Watch {
     pub(super) fn of(steering: &dyn Steering, happen: &UnboundedSender<Happened>) -> Self {
-        let strangers = steering.listeners().map(Strangers::to);
         let of_service = sd_notify::watchdog_enabled().map(|watchdog| LOOK.min(watchdog / 2));
-        let interval = of_service.or(strangers.as_ref().map(|_| LOOK)).map(|pause| {
+        let interval = of_service.or(steering.listeners().map(|_| LOOK)).map(|pause| {
             let mut interval = interval(pause.max(Duration::from_millis(1)));
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
             interval
         });
-        let mut this = Self {
-            listeners: HashMap::new(),
-            queues: HashMap::new(),
-            interval,
-            strangers,
-            known: BTreeSet::new(),
-        };
+        let mut this = Self { listeners: HashMap::new(), queues: HashMap::new(), interval };
         for slot in (0..).take(steering.listeners().iter().flat_map(|it| it.iter()).count()) {
             this.listener(slot, steering, happen);
         }
@@ -130,28 +120,11 @@ impl Fleet<'_> {
         if sd_notify::watchdog_enabled().is_some() {
             tell_service_manager(&[NotifyState::Watchdog]);
         }
-        let Some(strangers) = &self.watch.strangers else {
-            return;
-        };
-        match strangers.find() {
-            Ok(found) => {
-                for stranger in &found {
-                    if !self.watch.known.contains(&stranger.inode) {
-                        warn!(
-                            "{stranger} has joined the port; it gets no connection while the \
-                             program that steers is attached: end it"
-                        );
-                    }
-                }
-                self.watch.known = found.iter().map(|stranger| stranger.inode).collect();
-            }
-            Err(error) => debug!("cannot tell who listens on the port: {error}"),
+        self.mend(None, None);
+        self.look_for_strangers();
+        for slot in self.settings.plan.mapping.slots().iter() {
+            self.look_at_queue(slot);
         }
-    }
-
-    /// Programs that listen on the port and are none of ours.
-    pub(super) fn strangers(&self) -> usize {
-        self.watch.known.len()
     }
 }
 

@@ -1,0 +1,196 @@
+//! The kernel's group of listeners, as far as it can be followed from outside.
+//!
+//! A classic program names a listener by its place in the group. One that begins to listen takes the
+//! place behind the last; one that stops leaves its place to the last.
+
+use crate::listener::Order;
+
+/// At a place of the group that is none of ours.
+pub(super) const STRANGER: u32 = u32::MAX;
+
+/// Who is where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Group {
+    /// The slot at each place.
+    places: Vec<u32>,
+    /// The slots in the order in which their listeners began to listen; empty where the kernel does
+    /// not tell it.
+    listened: Vec<u32>,
+}
+
+impl Group {
+    /// Listeners that begin one after the other, behind those of `strangers`.
+    pub(super) fn new(slots: impl Iterator<Item = u32>, strangers: usize) -> Self {
+        let places = std::iter::repeat_n(STRANGER, strangers).chain(slots).collect();
+        Self { places, listened: Vec::new() }
+    }
+
+    /// The same, with the order of listening, if `order`, which the kernel tells, is as expected.
+    pub(super) fn told(mut self, order: Option<&Order>) -> Self {
+        let ours = self.places.iter().copied().filter(|&slot| slot != STRANGER);
+        self.listened = ours.collect();
+        if order.is_none_or(|order| order.slots != self.listened) {
+            self.listened.clear();
+        }
+        self
+    }
+
+    /// What an earlier supervisor noted.
+    pub(super) fn resume(places: Vec<u32>, listened: Vec<u32>) -> Self {
+        Self { places, listened }
+    }
+
+    pub(super) fn places(&self) -> &[u32] {
+        &self.places
+    }
+
+    pub(super) fn listened(&self) -> &[u32] {
+        &self.listened
+    }
+
+    /// Slots that have left their place: the `ended`, and those that have left it and come back. `None`
+    /// where it cannot be known any more who is where.
+    pub(super) fn left(&self, ended: &[u32], order: Option<&Order>) -> Option<Vec<u32>> {
+        let mut left: Vec<u32> = ended.to_vec();
+        left.extend(order.map_or_else(Vec::new, |order| self.came_back(ended, order)));
+        let leaving = left.iter().filter(|&slot| self.places.contains(slot)).count();
+        let others = order.map_or(self.strangers(), |order| order.others);
+        // Of two that left, either may have been the first. A stranger moves like all others.
+        let undisturbed = leaving == 0 && (self.strangers() == 0 || self.strangers() == others);
+        let known = leaving == 1 && self.strangers() == 0 && others == 0;
+        (undisturbed || known).then_some(left)
+    }
+
+    /// Those that do not stand where they would if they had gone on listening: behind the others.
+    fn came_back(&self, ended: &[u32], order: &Order) -> Vec<u32> {
+        if self.listened.is_empty() {
+            return Vec::new();
+        }
+        let mut found = order.slots.iter().filter(|slot| !ended.contains(slot)).peekable();
+        let expected = self.listened.iter().filter(|slot| !ended.contains(slot));
+        expected.filter(|slot| found.next_if_eq(slot).is_none()).copied().collect()
+    }
+
+    fn strangers(&self) -> usize {
+        self.places.iter().filter(|&&slot| slot == STRANGER).count()
+    }
+
+    /// A listener stopped listening.
+    pub(super) fn leave(&mut self, slot: u32) {
+        if let Some(place) = self.places.iter().position(|&at| at == slot) {
+            self.places.swap_remove(place);
+        }
+    }
+
+    /// A listener began to listen.
+    pub(super) fn join(&mut self, slot: u32) {
+        self.places.push(slot);
+        if let Some(at) = self.listened.iter().position(|&listened| listened == slot) {
+            self.listened.remove(at);
+            self.listened.push(slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SLOTS: u32 = 6;
+
+    /// The kernel's side.
+    #[derive(Clone, Debug)]
+    struct Kernel {
+        group: Vec<u32>,
+        list: Vec<u32>,
+    }
+
+    impl Kernel {
+        fn new() -> Self {
+            Self { group: (0..SLOTS).collect(), list: (0..SLOTS).collect() }
+        }
+
+        fn ends(&mut self, slot: u32) {
+            if let Some(place) = self.group.iter().position(|&at| at == slot) {
+                self.group.swap_remove(place);
+                self.list.retain(|&at| at != slot);
+            }
+        }
+
+        fn begins(&mut self, slot: u32) {
+            if !self.group.contains(&slot) {
+                self.group.push(slot);
+                self.list.push(slot);
+            }
+        }
+
+        fn order(&self) -> Order {
+            Order {
+                slots: self.list.iter().copied().filter(|&at| at != STRANGER).collect(),
+                others: self.others(),
+            }
+        }
+
+        fn others(&self) -> usize {
+            usize::from(self.group.contains(&STRANGER))
+        }
+    }
+
+    /// As `Cbpf::mend` does it.
+    fn mend(group: &mut Group, kernel: &mut Kernel) {
+        let ended: Vec<u32> = (0..SLOTS).filter(|slot| !kernel.group.contains(slot)).collect();
+        if let Some(left) = group.left(&ended, Some(&kernel.order())) {
+            for slot in left {
+                group.leave(slot);
+                kernel.begins(slot);
+                group.join(slot);
+            }
+        } else {
+            (0..SLOTS).for_each(|slot| kernel.ends(slot));
+            (0..SLOTS).for_each(|slot| kernel.begins(slot));
+            *group = Group::new(0..SLOTS, kernel.others()).told(Some(&kernel.order()));
+        }
+    }
+
+    #[test]
+    fn two_that_ended_are_not_guessed() {
+        let mut kernel = Kernel::new();
+        let group = Group::new(0..SLOTS, 0).told(Some(&kernel.order()));
+        kernel.ends(4);
+        kernel.ends(1);
+        assert_eq!(group.left(&[1, 4], Some(&kernel.order())), None);
+    }
+
+    proptest! {
+        /// Whatever workers do between two looks, afterwards each place is known; also where a stranger
+        /// has come or gone before.
+        #[test]
+        fn every_place_is_known(
+            rounds in prop::collection::vec(
+                (any::<Option<bool>>(), prop::collection::vec((0..SLOTS, any::<bool>()), 0..5)),
+                0..6,
+            ),
+        ) {
+            let mut kernel = Kernel::new();
+            let mut group = Group::new(0..SLOTS, 0).told(Some(&kernel.order()));
+            let change = |kernel: &mut Kernel, slot, begins| {
+                if begins { kernel.begins(slot) } else { kernel.ends(slot) }
+            };
+            for (stranger, events) in rounds {
+                if let Some(begins) = stranger {
+                    change(&mut kernel, STRANGER, begins);
+                }
+                for (slot, begins) in events {
+                    change(&mut kernel, slot, begins);
+                }
+                mend(&mut group, &mut kernel);
+                for slot in 0..SLOTS {
+                    let place = |places: &[u32]| places.iter().position(|&at| at == slot);
+                    prop_assert_eq!(place(group.places()), place(&kernel.group), "slot {}", slot);
+                }
+            }
+        }
+    }
+}
