@@ -13,6 +13,7 @@ use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process;
 
+use nix::sys::signal::SigSet;
 use rustix::stdio::dup2_stdin;
 
 pub use rights::Account;
@@ -83,6 +84,9 @@ impl Launch {
     }
 
     fn prepare(&self, this_binary: bool) -> Result<(), LaunchError> {
+        // The supervisor blocks its signals, and that is inherited.
+        let unblocked = SigSet::all().thread_unblock().map_err(io::Error::from);
+        unblocked.map_err(step("let signals through"))?;
         if self.wait {
             wait().map_err(step("wait for the supervisor"))?;
         }

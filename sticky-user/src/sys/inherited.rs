@@ -16,6 +16,10 @@ pub const FIRST: RawFd = 3;
 /// Names of the descriptors behind those of `LISTEN_FDS`, separated by colons.
 const FURTHER: &str = "STICKY_FDS";
 
+/// Tells, as PID:NUMBER, under which number a process that became another program has left it one
+/// descriptor, which [`take`] knows by this name.
+pub const BEFORE: &str = "STICKY_BEFORE";
+
 /// What is still there to be taken.
 #[derive(Default)]
 struct Passed {
@@ -80,7 +84,10 @@ fn adopt() -> io::Result<Passed> {
         _ => String::new(),
     };
     let further = further.split(':').filter(|_| !further.is_empty()).map(str::to_owned);
-    let further: Vec<_> = (first_further.unwrap_or(FIRST)..).zip(further).collect();
+    let mut further: Vec<_> = (first_further.unwrap_or(FIRST)..).zip(further).collect();
+    let taken = |number: &RawFd| further.last().is_some_and(|(last, _)| number <= last);
+    let before = before().filter(|number| listed.len() == 0 && !taken(number));
+    further.extend(before.map(|number| (number, BEFORE.to_owned())));
     for (number, name) in &further {
         // SAFETY: borrowed for this call only, which tells whether it is open.
         #[expect(unsafe_code, reason = "a number from the environment is looked up")]
@@ -88,7 +95,7 @@ fn adopt() -> io::Result<Passed> {
         fcntl_setfd(descriptor, FdFlags::CLOEXEC).map_err(|error| {
             io::Error::new(
                 io::Error::from(error).kind(),
-                format!("{FURTHER} names {name:?}, and there is no descriptor {number}: {error}"),
+                format!("{name:?} is to be descriptor {number}, which is none: {error}"),
             )
         })?;
     }
@@ -96,6 +103,14 @@ fn adopt() -> io::Result<Passed> {
         listed: listed.map(|(number, name)| (name, own(number))).collect(),
         further: further.into_iter().map(|(number, name)| (name, own(number))).collect(),
     })
+}
+
+/// The number that [`BEFORE`] tells this very process, behind those of standard input and output.
+fn before() -> Option<RawFd> {
+    let told = env::var(BEFORE).ok()?;
+    let (pid, number) = told.split_once(':')?;
+    let number = number.parse().ok().filter(|&number| number >= FIRST)?;
+    (pid.parse() == Ok(std::process::id())).then_some(number)
 }
 
 fn own(number: RawFd) -> OwnedFd {

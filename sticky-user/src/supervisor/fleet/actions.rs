@@ -91,7 +91,8 @@ impl Fleet<'_> {
         seat.workers.push(Worker::new(id, process));
         // From now on the next supervisor would find it.
         self.remember(slot, id);
-        launched.go()
+        self.parts.legacy.launch(launched);
+        Ok(())
     }
 
     /// Watches a worker's process, so that its end is noticed.
