@@ -26,6 +26,7 @@ pub mod keeper;
 pub mod launch;
 pub mod listener;
 mod notify;
+mod output;
 pub mod steering;
 pub mod supervisor;
 pub mod sys;

@@ -1,8 +1,9 @@
 //! Where the programs under test are.
 
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use crate::rights::{NOBODY, User};
@@ -26,6 +27,20 @@ pub(crate) fn sticky_for(user: User, folder: &Path) -> PathBuf {
     let install = Command::new("install").args(["-m", "755"]).arg(sticky()).arg(&copy).status();
     assert!(install.is_ok_and(|status| status.success()), "no copy at {}", copy.display());
     copy
+}
+
+/// A shell script in `folder`, as a program.
+pub fn script(folder: &Path, text: &str) -> PathBuf {
+    let path = folder.join("script");
+    // By another process, as above.
+    let mut install = Command::new("install");
+    install.args(["-m", "755", "/dev/stdin"]).arg(&path).stdin(Stdio::piped());
+    let mut install = install.spawn().expect("install is installed");
+    let mut stdin = install.stdin.take().expect("stdin is a pipe");
+    stdin.write_all(format!("#!/bin/sh\n{text}\n").as_bytes()).expect("it reads");
+    drop(stdin);
+    assert!(install.wait().is_ok_and(|status| status.success()), "no {}", path.display());
+    path
 }
 
 /// The example of `examples/`.

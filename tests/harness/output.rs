@@ -1,9 +1,13 @@
 //! What a process says, line by line.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
+
+use rustix::io::ioctl_fionbio;
+use rustix::pipe::pipe;
 
 use crate::DEADLINE;
 
@@ -21,6 +25,8 @@ struct Inner {
 struct Said {
     lines: Vec<String>,
     ended: bool,
+    /// Where nobody reads.
+    unread: Option<OwnedFd>,
 }
 
 impl Output {
@@ -35,6 +41,18 @@ impl Output {
             writer.change(|said| said.ended = true);
         });
         output
+    }
+
+    /// A pipe that is full, and that nobody reads: its other end.
+    pub(crate) fn unread() -> (Self, OwnedFd) {
+        let (read, write) = pipe().expect("a pipe");
+        ioctl_fionbio(&write, true).expect("it can be made non-blocking");
+        while rustix::io::write(&write, &[b'\n'; 4096]).is_ok() {}
+        while rustix::io::write(&write, b"\n").is_ok() {}
+        ioctl_fionbio(&write, false).expect("it can be made blocking");
+        let output = Self::default();
+        output.change(|said| (said.ended, said.unread) = (true, Some(read)));
+        (output, write)
     }
 
     /// All that was said so far.

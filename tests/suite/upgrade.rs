@@ -1,9 +1,9 @@
 //! Another program in the place of the supervisor, while clients are at work.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
-use harness::{Crowd, Ended, Mode, Sticky, binaries, pause, send};
+use harness::{Crowd, Ended, Mode, Sticky, binaries, pause, send, wait_until};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -11,6 +11,12 @@ in_every_mode!(
     nobody_notices_five_in_a_row,
     what_is_no_sticky_does_not_take_over,
     a_program_that_cannot_go_on_goes_back,
+    a_program_that_hangs_is_in_nobodys_way,
+    stop_does_not_wait_for_a_program_that_hangs,
+    a_program_that_talks_for_ever_is_killed,
+    a_program_that_cannot_be_executed_any_more,
+    a_signal_in_the_moment_of_the_exec,
+    a_keeper_that_is_stopped,
 );
 
 const WORKERS: u32 = 2;
@@ -76,9 +82,10 @@ fn a_program_that_cannot_go_on_goes_back(mode: Mode) {
     let mut crowd = Crowd::start(&sticky, 1);
     let workers = sticky.workers();
     let keeper = sticky.keeper();
-    pause(keeper);
+    let folder = TempDir::with_prefix("sticky-test-").unwrap();
+    let stopper = program(&folder, &format!("[ \"$1\" = run ] && kill -STOP {keeper}"));
     let upgrade = thread::scope(|scope| {
-        let upgrade = scope.spawn(|| sticky.upgrade_to(binaries::sticky()));
+        let upgrade = scope.spawn(|| sticky.upgrade_to(&stopper));
         sticky.stderr.wait_for_text("going back to the program before");
         send(keeper, Signal::CONT);
         upgrade.join().unwrap()
@@ -99,5 +106,132 @@ fn a_program_that_cannot_go_on_goes_back(mode: Mode) {
     crowd.wait_for_all();
     let seen = crowd.stop_unharmed();
     assert!(seen.disconnects.is_empty(), "sessions go on: {:?}", seen.disconnects);
+    sticky.stop();
+}
+
+/// A `sticky` that does something first.
+fn program(folder: &TempDir, first: &str) -> PathBuf {
+    let text = format!("{first}\nexec {} \"$@\"", binaries::sticky().display());
+    binaries::script(folder.path(), &text)
+}
+
+fn a_program_that_hangs_is_in_nobodys_way(mode: Mode) {
+    let folder = TempDir::with_prefix("sticky-test-").unwrap();
+    // With a child that has its outputs open.
+    let hangs = program(&folder, "sleep 3600 & sleep 3600");
+    let sticky = Sticky::new(mode, WORKERS).start();
+    let crowd = Crowd::start(&sticky, 1);
+    let workers = sticky.workers();
+    thread::scope(|scope| {
+        let upgrade = scope.spawn(|| sticky.upgrade_to(&hangs));
+        wait_for_trial(&sticky);
+        let second = sticky.upgrade();
+        assert_eq!(second.code, Some(1));
+        assert!(second.stderr.contains("an upgrade is going on"), "{}", second.stderr);
+        assert_eq!(sticky.reload().code, Some(0), "meanwhile");
+        let Ended { code, stdout, stderr } = upgrade.join().unwrap();
+        assert_eq!((code, stdout.as_str()), (Some(1), ""));
+        assert!(stderr.contains("did not end within 10s, and was killed"), "{stderr}");
+    });
+    let left = sticky.processes();
+    assert!(!left.iter().any(|process| process.contains("sleep")), "{left:#?}");
+    sticky.wait_for_other_workers(&workers);
+    assert_eq!(sticky.reload().code, Some(0), "afterwards");
+    assert_eq!(sticky.upgrade().code, Some(0), "another one does");
+    crowd.stop_unharmed();
+    sticky.stop();
+}
+
+fn wait_for_trial(sticky: &Sticky) {
+    wait_until("the program is tried", || {
+        sticky.processes().iter().any(|process| process.contains("sleep")).then_some(())
+    });
+}
+
+fn stop_does_not_wait_for_a_program_that_hangs(mode: Mode) {
+    let folder = TempDir::with_prefix("sticky-test-").unwrap();
+    let hangs = program(&folder, "sleep 3600 & sleep 3600");
+    let mut sticky = Sticky::new(mode, WORKERS).start();
+    thread::scope(|scope| {
+        let upgrade = scope.spawn(|| sticky.upgrade_to(&hangs));
+        wait_for_trial(&sticky);
+        assert_eq!(sticky.stop_command().code, Some(0));
+        assert_eq!(upgrade.join().unwrap().code, Some(1));
+    });
+    assert_eq!(sticky.wait().code(), Some(0));
+    sticky.assert_nothing_left();
+    let log = sticky.stderr.text();
+    assert!(log.contains("no upgrade: the server is ending"), "{log}");
+}
+
+fn a_program_that_talks_for_ever_is_killed(mode: Mode) {
+    let folder = TempDir::with_prefix("sticky-test-").unwrap();
+    let sticky = Sticky::new(mode, WORKERS).start();
+    for output in ["", ">&2"] {
+        let talks = program(&folder, &format!("yes {output}"));
+        let Ended { code, stderr, .. } = sticky.upgrade_to(talks);
+        assert_eq!(code, Some(1));
+        assert!(stderr.contains("said more than 64 KiB, and was killed"), "{stderr}");
+    }
+    assert_eq!(sticky.upgrade().code, Some(0), "another one does");
+    sticky.stop();
+}
+
+/// It was there when it was tried.
+fn a_program_that_cannot_be_executed_any_more(mode: Mode) {
+    let folder = TempDir::with_prefix("sticky-test-").unwrap();
+    let mut sticky = Sticky::new(mode, WORKERS).start();
+    let mut crowd = Crowd::start(&sticky, 1);
+    let workers = sticky.workers();
+    for (first, why) in [("rm \"$0\"", "No such file"), ("chmod -x \"$0\"", "Permission denied")] {
+        let Ended { code, stderr, .. } = sticky.upgrade_to(program(&folder, first));
+        assert_eq!(code, Some(1));
+        assert!(stderr.contains("not upgraded: ") && stderr.contains(why), "{stderr}");
+        assert_eq!(sticky.status().takeovers, 0);
+        assert_eq!(sticky.workers(), workers);
+    }
+    crowd.wait_for_all();
+
+    // Nothing of the old one is lost: workers are watched and replaced, another supervisor takes
+    // over, and the end is as it is to be.
+    send(workers[0], Signal::KILL);
+    sticky.wait_for_successor(0, workers[0]);
+    assert_eq!(sticky.reload().code, Some(0));
+    crowd.wait_for_all();
+    let orphans = sticky.workers();
+    sticky.kill_supervisor();
+    sticky.start_again();
+    assert_eq!(sticky.status().takeovers, 1);
+    sticky.wait_for_other_workers(&orphans);
+    assert_eq!(sticky.upgrade().code, Some(0), "another one does");
+    sticky.stop();
+}
+
+fn a_signal_in_the_moment_of_the_exec(mode: Mode) {
+    const ROUNDS: u32 = 10;
+
+    for _ in 0..ROUNDS {
+        let mut sticky = Sticky::new(mode, 1).start();
+        thread::scope(|scope| {
+            scope.spawn(|| sticky.upgrade());
+            sticky.stderr.wait_for_text("upgrade: becoming");
+            sticky.signal(Signal::TERM);
+        });
+        assert_eq!(sticky.wait().code(), Some(0));
+        sticky.assert_nothing_left();
+    }
+}
+
+/// It is replaced, and the next program finds everything with the other one.
+fn a_keeper_that_is_stopped(mode: Mode) {
+    let sticky = Sticky::new(mode, WORKERS).start();
+    let mut crowd = Crowd::start(&sticky, 1);
+    let workers = sticky.workers();
+    pause(sticky.keeper());
+    let Ended { code, stdout, stderr } = sticky.upgrade();
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    assert_eq!(sticky.workers(), workers);
+    crowd.wait_for_all();
+    crowd.stop_unharmed();
     sticky.stop();
 }

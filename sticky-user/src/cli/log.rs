@@ -3,6 +3,8 @@
 use clap::Args;
 use tracing::level_filters::LevelFilter;
 
+use crate::output::{self, Log};
+
 /// Options of everything that logs.
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
@@ -15,11 +17,10 @@ impl LogArgs {
     pub(super) fn init(&self) {
         // A second call, as in a test of this crate, keeps the first log.
         let _ = tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
+            // Nobody waits for whoever reads the log.
+            .with_writer(|| Log(output::stderr()))
             .with_max_level(self.log)
             .with_target(false)
-            // Serving goes on when nobody reads the log; complaining about that would panic.
-            .log_internal_errors(false)
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
             .try_init();
     }

@@ -20,12 +20,15 @@ mod values;
 mod which;
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::fmt::Write;
+use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use nix::sys::signal::SigSet;
 
-use crate::causes;
+use crate::{causes, output};
 
 /// N worker processes behind one TCP port; the kernel brings every client to the same worker.
 #[derive(Debug, Parser)]
@@ -70,6 +73,9 @@ impl<E: Error + 'static> From<E> for Failure {
     }
 }
 
+/// How long what was said last may take to be written: for one that does not read, nothing waits.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Runs the command line and tells the exit code. Call it once, from `main`.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -86,7 +92,7 @@ pub fn main() -> ExitCode {
         Command::Keep(args) => args.run(),
         Command::UpgradeCheck(args) => args.run(),
     };
-    match result {
+    let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output, such as `head`, has seen enough.
         Err(Failure::Failed(error)) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
@@ -98,17 +104,19 @@ pub fn main() -> ExitCode {
             report(&*error);
             ExitCode::from(2)
         }
-    }
+    };
+    output::flush(LAST_WORDS);
+    code
 }
 
 /// The error, and below it what caused it.
 fn report(error: &(dyn Error + 'static)) {
-    let mut out = io::stderr().lock();
-    // The exit code tells too, where nobody reads this.
-    let _ = writeln!(out, "error: {error}");
+    let mut text = format!("error: {error}\n");
     for cause in causes::chain(error).skip(1) {
-        let _ = writeln!(out, "  because: {cause}");
+        // Into a string, which takes all.
+        let _ = writeln!(text, "  because: {cause}");
     }
+    output::complain(&text);
 }
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
@@ -118,6 +126,10 @@ fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
 
 /// A runtime with one thread: neither supervisor nor worker has work for two.
 fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(future))
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    // Signals are for the one thread: in another, for blocking calls, a supervisor's would kill it.
+    runtime.on_thread_start(|| {
+        let _ = SigSet::all().thread_block();
+    });
+    Ok(runtime.enable_all().build()?.block_on(future))
 }

@@ -1,7 +1,6 @@
 //! `sticky run`: the supervisor.
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use super::redis::RedisArgs;
 use super::values::{OrOff, address, duration, duration_or_off};
 use super::{Failure, block_on};
 use crate::bus::RedisUrls;
+use crate::output;
 use crate::steering::{ModeChoice, Plan};
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::status::Status;
@@ -195,8 +195,7 @@ fn announce(settings: &Settings, status: &Status) {
         );
     }
     let plural = if *workers == 1 { "worker" } else { "workers" };
-    let mut out = std::io::stdout().lock();
+    let line = format!("listening on {listen}, mode {mode}, {workers} {plural}\n");
     // Serving goes on when nobody reads this.
-    let _ = writeln!(out, "listening on {listen}, mode {mode}, {workers} {plural}");
-    let _ = out.flush();
+    output::stdout().write(line.as_bytes());
 }

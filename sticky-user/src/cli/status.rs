@@ -4,11 +4,14 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::Failure;
-use super::target::Target;
+use super::target::{Target, TargetError};
 use crate::bus::Health;
+use crate::steering::Mode;
 use crate::supervisor::status::{SlotStatus, Status, StrangerStatus};
 
 /// Show each slot of a running supervisor: state, worker, connections
+///
+/// Where the supervisor has gone and its workers serve on, it shows what is known of them and fails.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -21,12 +24,24 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let status = self.target.status()?;
+        match self.target.status() {
+            Err(TargetError::Gone(vacancy)) => {
+                // A note of another version tells nothing, and the error says what there is to say.
+                if let Ok(status) = Status::left(&vacancy) {
+                    self.show(&status)?;
+                }
+                Err(TargetError::Gone(vacancy).into())
+            }
+            status => self.show(&status?),
+        }
+    }
+
+    fn show(&self, status: &Status) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&status)?)?;
+            writeln!(out, "{}", serde_json::to_string_pretty(status)?)?;
         } else {
-            print(&mut out, &status)?;
+            print(&mut out, status)?;
         }
         Ok(())
     }
@@ -34,8 +49,14 @@ impl Args {
 
 fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
     let Status { listen, mode, workers, pid, .. } = status;
-    let up = duration(status.uptime_seconds);
-    writeln!(out, "{listen}  mode {mode}, {workers} workers, supervisor {pid}, up {up}")?;
+    let supervisor = match &status.gone_since {
+        None => format!("supervisor {pid}, up {}", duration(status.uptime_seconds)),
+        Some(since) => format!("supervisor {pid}, GONE since {since}"),
+    };
+    writeln!(out, "{listen}  mode {mode}, {workers} workers, {supervisor}")?;
+    if status.gone_since.is_some() && *mode == Mode::FdPassing {
+        writeln!(out, "who connects waits for the next supervisor")?;
+    }
     for refused in &status.refused {
         writeln!(out, "not {}: {}", refused.mode, refused.why)?;
     }

@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::Interest;
 
 use super::Failure;
 use super::target::Target;
+use crate::sys::readiness;
 
 /// End a running supervisor: no new connections, workers finish what they have
 ///
@@ -28,11 +29,16 @@ impl Args {
         let process = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(NoProcess(pid))?;
         // Before it is told to end: afterwards the number may be another's.
         let process = pidfd_open(process, PidfdFlags::empty()).map_err(|_| NoProcess(pid))?;
-        self.target.post("/stop", None)?;
+        self.target.post("/stop")?;
         let mut out = io::stdout().lock();
         writeln!(out, "supervisor {pid} ends: workers finish what they have")?;
-        let mut ended = [PollFd::new(&process, PollFlags::IN)];
-        while let Err(rustix::io::Errno::INTR) = poll(&mut ended, None) {}
+        self.target.end(async {
+            // Without a watch, the limits of the wait are all there is.
+            match readiness::watch(process, Interest::READABLE) {
+                Ok(process) => drop(process.readable().await),
+                Err(_) => std::future::pending().await,
+            }
+        })?;
         writeln!(out, "stopped")?;
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use http_body_util::{BodyExt, Full};
@@ -11,9 +12,11 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
+use tokio::time::{sleep, timeout};
 
 use super::block_on;
 use super::values::address;
+use crate::keeper::Vacancy;
 use crate::supervisor::default_control;
 use crate::supervisor::progress::Progress;
 use crate::supervisor::status::Status;
@@ -47,9 +50,26 @@ pub(super) enum TargetError {
     Conflict { path: PathBuf, why: String },
     #[error("cannot read the answer of the supervisor at {}", .path.display())]
     Answer { path: PathBuf, source: serde_json::Error },
+    #[error("{}", .0.why)]
+    Gone(Box<Vacancy>),
+    #[error(
+        "the supervisor at {} does not answer within {limit:?}: it was stopped, or hangs; let it go \
+         on (kill -CONT), or kill it (kill -9) and start `sticky run` again with the same options, \
+         which takes over: workers go on meanwhile", .path.display()
+    )]
+    Silent { path: PathBuf, limit: Duration },
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
 }
+
+/// A supervisor that runs answers at once. This is for a loaded host.
+const LIMIT: Duration = Duration::from_secs(4);
+/// While it is replaced by another program it does not answer.
+pub(super) const UPGRADE: Duration = Duration::from_secs(30);
+/// How often it is asked whether it still answers, while it is at work on something.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Before another attempt, where its queue is full.
+const RETRY: Duration = Duration::from_millis(50);
 
 impl Target {
     fn path(&self) -> PathBuf {
@@ -58,18 +78,24 @@ impl Target {
 
     /// The supervisor's status.
     pub(super) fn status(&self) -> Result<Status, TargetError> {
-        let body = self.with(async |path| {
-            let answer = successful(path, ask(path, Method::GET, "/status", None).await?).await?;
-            Ok(answer.into_body().collect().await.map_err(http(path))?.to_bytes())
-        })?;
-        serde_json::from_slice(&body)
-            .map_err(|source| TargetError::Answer { path: self.path(), source })
+        self.status_within(LIMIT)
+    }
+
+    /// The same, with another limit.
+    pub(super) fn status_within(&self, limit: Duration) -> Result<Status, TargetError> {
+        self.with(async |path| status(path, limit).await)
     }
 
     /// Asks for something to be done.
-    pub(super) fn post(&self, resource: &str, body: Option<Vec<u8>>) -> Result<(), TargetError> {
+    pub(super) fn post(&self, resource: &str) -> Result<(), TargetError> {
         self.with(async |path| {
-            successful(path, ask(path, Method::POST, resource, body).await?).await.map(drop)
+            let posted = within(path, LIMIT, async {
+                successful(path, ask(path, Method::POST, resource, None).await?).await.map(drop)
+            });
+            match posted.await {
+                Ok(()) => Ok(()),
+                failed => or_gone(path, failed).await,
+            }
         })
     }
 
@@ -79,36 +105,62 @@ impl Target {
         resource: &str,
         body: Vec<u8>,
     ) -> Result<Option<String>, TargetError> {
-        self.with(async |path| match ask(path, Method::POST, resource, Some(body)).await {
-            Ok(answer) => match successful(path, answer).await {
-                Err(TargetError::Conflict { why, .. }) => Ok(Some(why)),
-                answer => answer.map(|_| None),
-            },
-            Err(TargetError::Http { .. }) => Ok(None),
-            Err(error) => Err(error),
+        self.with(async |path| {
+            let asked = async {
+                match ask(path, Method::POST, resource, Some(body)).await {
+                    Ok(answer) => match successful(path, answer).await {
+                        Err(TargetError::Conflict { why, .. }) => Ok(Some(why)),
+                        answer => answer.map(|_| None),
+                    },
+                    Err(TargetError::Http { .. }) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            };
+            tokio::select! {
+                biased;
+                asked = asked => asked,
+                lost = lost(path, UPGRADE) => Err(lost),
+            }
         })
     }
 
     /// Asks for a reload and tells each step of it.
     pub(super) fn reload(&self, mut step: impl FnMut(Progress)) -> Result<(), TargetError> {
         self.with(async |path| {
-            let answer = ask(path, Method::POST, "/reload", None).await?;
-            let mut body = successful(path, answer).await?.into_body();
-            let mut text = Vec::new();
-            while let Some(frame) = body.frame().await {
-                let Ok(data) = frame.map_err(http(path))?.into_data() else {
-                    continue;
-                };
-                text.extend_from_slice(&data);
-                while let Some(end) = text.iter().position(|&byte| byte == b'\n') {
-                    let line: Vec<u8> = text.drain(..=end).collect();
-                    step(
-                        serde_json::from_slice(&line)
-                            .map_err(|source| TargetError::Answer { path: path.into(), source })?,
-                    );
-                }
+            let reload = reload(path, &mut step);
+            let reloaded = tokio::select! {
+                biased;
+                reloaded = reload => reloaded,
+                lost = lost(path, LIMIT) => Err(lost),
+            };
+            or_gone(path, reloaded).await
+        })
+    }
+
+    /// Waits for the end of the supervisor, which is told by `ended`.
+    pub(super) fn end(&self, ended: impl Future<Output = ()>) -> Result<(), TargetError> {
+        self.with(async |path| {
+            let mut ended = std::pin::pin!(ended);
+            tokio::select! {
+                biased;
+                () = &mut ended => {}
+                // At its end it does not answer, for some time.
+                lost = lost(path, UPGRADE) => match lost {
+                    // It has removed its socket.
+                    TargetError::NotRunning { .. } => within(path, UPGRADE, async {
+                        ended.await;
+                        Ok(())
+                    })
+                    .await?,
+                    lost => return Err(lost),
+                },
             }
-            Ok(())
+            match status(path, LIMIT).await {
+                Err(gone @ TargetError::Gone(_)) => Err(gone),
+                // It was killed, or it would have removed its socket.
+                Err(killed @ TargetError::NotRunning { .. }) if path.exists() => Err(killed),
+                _ => Ok(()),
+            }
         })
     }
 
@@ -125,13 +177,90 @@ fn http(path: &Path) -> impl Fn(hyper::Error) -> TargetError {
     move |source| TargetError::Http { path: path.into(), source }
 }
 
+async fn within<T>(
+    path: &Path,
+    limit: Duration,
+    work: impl Future<Output = Result<T, TargetError>>,
+) -> Result<T, TargetError> {
+    let silent = || TargetError::Silent { path: path.into(), limit };
+    timeout(limit, work).await.unwrap_or_else(|_| Err(silent()))
+}
+
+async fn status(path: &Path, limit: Duration) -> Result<Status, TargetError> {
+    let asked = async || {
+        let answer = successful(path, ask(path, Method::GET, "/status", None).await?).await?;
+        Ok(answer.into_body().collect().await.map_err(http(path))?.to_bytes())
+    };
+    let body = within(path, limit, async {
+        match asked().await {
+            // It died, or became another program, over this: whoever follows answers.
+            Err(TargetError::Http { .. }) => asked().await,
+            answer => answer,
+        }
+    });
+    serde_json::from_slice(&body.await?)
+        .map_err(|source| TargetError::Answer { path: path.into(), source })
+}
+
+/// A supervisor that died in the middle says nothing of it; its keeper does.
+async fn or_gone<T>(path: &Path, result: Result<T, TargetError>) -> Result<T, TargetError> {
+    match status(path, LIMIT).await {
+        Err(gone @ TargetError::Gone(_)) => Err(gone),
+        _ => result,
+    }
+}
+
+/// Resolves when the supervisor does not answer any more: what has become of it.
+async fn lost(path: &Path, limit: Duration) -> TargetError {
+    use TargetError::{Gone, NotRunning, Silent};
+    loop {
+        sleep(PAUSE).await; // real delay: nothing tells that somebody answers no more
+        if let Err(error @ (Gone(_) | NotRunning { .. } | Silent { .. })) =
+            status(path, limit).await
+        {
+            return error;
+        }
+    }
+}
+
+async fn reload(path: &Path, step: &mut impl FnMut(Progress)) -> Result<(), TargetError> {
+    let answer = ask(path, Method::POST, "/reload", None).await?;
+    let mut body = successful(path, answer).await?.into_body();
+    let mut text = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(http(path))?.into_data() else {
+            continue;
+        };
+        text.extend_from_slice(&data);
+        while let Some(end) = text.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = text.drain(..=end).collect();
+            step(
+                serde_json::from_slice(&line)
+                    .map_err(|source| TargetError::Answer { path: path.into(), source })?,
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn connect(path: &Path) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                sleep(RETRY).await; // real delay: nothing tells when a queue has room
+            }
+            connected => return connected,
+        }
+    }
+}
+
 async fn ask(
     path: &Path,
     method: Method,
     resource: &str,
     body: Option<Vec<u8>>,
 ) -> Result<Response<Incoming>, TargetError> {
-    let stream = UnixStream::connect(path)
+    let stream = connect(path)
         .await
         .map_err(|source| TargetError::NotRunning { path: path.into(), source })?;
     let (mut sender, connection) =
@@ -155,10 +284,17 @@ async fn successful(
     if status.is_success() {
         return Ok(answer);
     }
-    if status == StatusCode::CONFLICT {
-        let why = answer.into_body().collect().await.map_err(http(path))?.to_bytes();
-        let why = String::from_utf8_lossy(&why).into_owned();
-        return Err(TargetError::Conflict { path: path.into(), why });
+    let of_keeper = status == StatusCode::SERVICE_UNAVAILABLE;
+    if status == StatusCode::CONFLICT || of_keeper {
+        let text = answer.into_body().collect().await.map_err(http(path))?.to_bytes();
+        let why = String::from_utf8_lossy(&text).trim().to_owned();
+        if !of_keeper {
+            return Err(TargetError::Conflict { path: path.into(), why });
+        }
+        let vacancy = serde_json::from_slice(&text).ok();
+        if let Some(vacancy) = vacancy.or_else(|| Vacancy::of(why)) {
+            return Err(TargetError::Gone(Box::new(vacancy)));
+        }
     }
     Err(TargetError::Refused { path: path.into(), status })
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::Failure;
-use super::target::Target;
+use super::target::{Target, UPGRADE};
 use crate::supervisor::control;
 
 /// Replace the running supervisor by the program that is installed now
@@ -43,7 +43,7 @@ impl Args {
         if let Some(refused) = self.target.refused("/upgrade", body)? {
             return Err(UpgradeError::Refused(refused).into());
         }
-        let after = self.target.status()?;
+        let after = self.target.status_within(UPGRADE)?;
         if let Some(why) = after.rolled_back {
             return Err(UpgradeError::RolledBack(why).into());
         }

@@ -1,4 +1,4 @@
-//! The supervisor's side.
+//! The supervisor's side. Once the keeper is found, nothing here waits for it.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,12 +8,16 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, socket_with, socketpair,
 };
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
+};
 use tokio::io::Interest;
+use tokio::time::timeout;
 
 use super::Estate;
 use super::message::{Message, receive, send};
@@ -22,6 +26,9 @@ use crate::sys::readiness::{self, Watched};
 
 /// A keeper that runs answers at once.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the end of a keeper may take that was told to leave, or was killed.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// A step of talking to the keeper failed.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +47,7 @@ impl KeeperError {
 /// The connection of a supervisor to its keeper.
 #[derive(Debug)]
 pub struct Keeper {
-    socket: OwnedFd,
+    socket: Watched<OwnedFd>,
     process: Watched<OwnedFd>,
 }
 
@@ -65,67 +72,107 @@ impl Keeper {
                 ])
                 .map_err(io::Error::other)?
                 .spawn()?;
-            set_patience(&near)?;
-            Ok(Self { socket: near, process: watched(Pid::from_child(&child))? })
+            Self::of(near, watched(Pid::from_child(&child))?)
         };
         started().map_err(KeeperError::of("start"))
     }
 
+    /// From now on, the socket waits for nobody.
+    fn of(socket: OwnedFd, process: Watched<OwnedFd>) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        let both = Interest::READABLE | Interest::WRITABLE;
+        Ok(Self { socket: readiness::watch(socket, both)?, process })
+    }
+
     /// Takes over from a keeper that an earlier supervisor left; `None` where there is none.
     pub fn find(path: &Path) -> Result<Option<(Self, Estate)>, KeeperError> {
-        match Self::connect(path) {
-            Ok(keeper) => keeper.take().map(|estate| Some((keeper, estate))),
+        match reached(path) {
+            Ok((socket, process)) => {
+                let failed = KeeperError::of("take over from");
+                let estate = take(&socket).map_err(&failed)?;
+                Ok(Some((Self::of(socket, process).map_err(failed)?, estate)))
+            }
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(KeeperError::of("reach")(error)),
         }
     }
 
-    fn connect(path: &Path) -> io::Result<Self> {
-        let address = SocketAddrUnix::new(path)?;
-        let socket = unix_socket()?;
-        set_patience(&socket)?;
-        connect(&socket, &address)?;
-        let process = watched(socket_peercred(&socket)?.pid)?;
-        Ok(Self { socket, process })
-    }
-
-    fn take(&self) -> Result<Estate, KeeperError> {
-        let failed = KeeperError::of("take over from");
-        self.send(&Message::Take, None)?;
-        let mut estate = Estate::default();
-        loop {
-            match receive(&self.socket).map_err(&failed)? {
-                Some((Message::Keep(name), Some(descriptor))) => {
-                    estate.descriptors.insert(name, descriptor);
-                }
-                Some((Message::Note(note), _)) => {
-                    estate.note = note;
-                    return Ok(estate);
-                }
-                _ => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
-            }
-        }
-    }
-
-    /// Gives it a duplicate of a descriptor, in place of an earlier one of this name.
-    pub fn keep(&self, name: &str, descriptor: BorrowedFd<'_>) -> Result<(), KeeperError> {
+    /// Gives it a duplicate of a descriptor, in place of an earlier one of this name. An error where
+    /// [`is_crowded`](crate::sys::fd_passing::is_crowded) passes, as with all that it is told.
+    pub fn keep(&self, name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
         self.send(&Message::Keep(name.into()), Some(descriptor))
     }
 
     /// Lets it close that one.
-    pub fn forget(&self, name: &str) -> Result<(), KeeperError> {
+    pub fn forget(&self, name: &str) -> io::Result<()> {
         self.send(&Message::Forget(name.into()), None)
     }
 
     /// Leaves a note for the next supervisor, in place of the last.
-    pub fn note(&self, note: String) -> Result<(), KeeperError> {
-        self.send(&Message::Note(note), None)
+    pub fn note(&self, note: &str) -> io::Result<()> {
+        self.send(&Message::Note(note.into()), None)
     }
 
-    /// Ends it, and waits until it has ended.
-    pub async fn leave(self) -> Result<(), KeeperError> {
-        self.send(&Message::Leave, None)?;
-        self.ended().await.map_err(KeeperError::of("wait for the end of"))
+    /// Asks it to answer when it has taken all that it was told: see [`Keeper::answered`].
+    pub fn ask(&self) -> io::Result<()> {
+        self.send(&Message::Ping, None)
+    }
+
+    /// Resolves when it can be told something.
+    pub async fn writable(&self) -> io::Result<()> {
+        loop {
+            let mut ready = self.socket.writable().await?;
+            let mut socket = [PollFd::new(self.socket.get_ref(), PollFlags::OUT)];
+            if poll(&mut socket, Some(&Timespec::default()))? > 0 {
+                return Ok(());
+            }
+            ready.clear_ready();
+        }
+    }
+
+    /// Resolves when it answers.
+    pub async fn answered(&self) -> io::Result<()> {
+        loop {
+            let mut ready = self.socket.readable().await?;
+            match self.has_answered() {
+                Ok(true) => return Ok(()),
+                Ok(false) => ready.clear_ready(),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether it has answered.
+    pub fn has_answered(&self) -> io::Result<bool> {
+        match receive(self.socket.get_ref()) {
+            Ok(Some((Message::Pong, _))) => Ok(true),
+            Ok(Some(_)) => Err(io::ErrorKind::InvalidData.into()),
+            Ok(None) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends it, and waits until it has ended, or cannot be ended.
+    pub async fn leave(self) {
+        let told = self.send(&Message::Leave, None);
+        if told.is_ok() && timeout(LEAVING, self.ended()).await.is_ok() {
+            return;
+        }
+        self.kill();
+        // One that the kernel does not let go of has nothing left to do but to end.
+        let _ = timeout(LEAVING, self.ended()).await;
+    }
+
+    /// Ends it at once, whatever it does; in a tokio runtime.
+    pub fn end(self) {
+        self.kill();
+        tokio::spawn(async move { self.ended().await });
+    }
+
+    fn kill(&self) {
+        // It may have ended by itself.
+        let _ = pidfd_send_signal(self.process.get_ref(), Signal::KILL);
     }
 
     /// Resolves when it has ended without being told to.
@@ -136,8 +183,37 @@ impl Keeper {
         Ok(())
     }
 
-    fn send(&self, message: &Message, with: Option<BorrowedFd<'_>>) -> Result<(), KeeperError> {
-        send(self.socket.as_fd(), message, with).map_err(KeeperError::of("tell something to"))
+    fn send(&self, message: &Message, with: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        send(self.socket.get_ref(), message, with)
+    }
+}
+
+fn reached(path: &Path) -> io::Result<(OwnedFd, Watched<OwnedFd>)> {
+    let address = SocketAddrUnix::new(path)?;
+    let socket = unix_socket()?;
+    for timeout in [Timeout::Recv, Timeout::Send] {
+        set_socket_timeout(&socket, timeout, Some(PATIENCE))?;
+    }
+    connect(&socket, &address)?;
+    let process = watched(socket_peercred(&socket)?.pid)?;
+    Ok((socket, process))
+}
+
+/// All that it keeps. Waits for each part of it, for some time.
+fn take(socket: &OwnedFd) -> io::Result<Estate> {
+    send(socket, &Message::Take, None)?;
+    let mut estate = Estate::default();
+    loop {
+        match receive(socket)? {
+            Some((Message::Keep(name), Some(descriptor))) => {
+                estate.descriptors.insert(name, descriptor);
+            }
+            Some((Message::Note(note), _)) => {
+                estate.note = note;
+                return Ok(estate);
+            }
+            _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
     }
 }
 
@@ -148,13 +224,6 @@ fn watched(process: Pid) -> io::Result<Watched<OwnedFd>> {
 fn unix_socket() -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC;
     Ok(socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
-}
-
-fn set_patience(socket: &OwnedFd) -> io::Result<()> {
-    for timeout in [Timeout::Recv, Timeout::Send] {
-        set_socket_timeout(socket, timeout, Some(PATIENCE))?;
-    }
-    Ok(())
 }
 
 fn bound_at(path: &Path) -> io::Result<OwnedFd> {

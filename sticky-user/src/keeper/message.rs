@@ -24,6 +24,10 @@ pub(super) enum Message {
     Note(String),
     /// Give everything back: [`Message::Keep`] for each, then [`Message::Note`].
     Take,
+    /// Say whether all was taken that was told before.
+    Ping,
+    /// It was.
+    Pong,
     /// Close everything and end.
     Leave,
 }

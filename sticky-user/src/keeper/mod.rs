@@ -3,17 +3,22 @@
 //!
 //! ```text
 //! supervisor ──keep, forget, note──► keeper ──take──► next supervisor
+//!                              client ◄── 503 ──┘  (where there is no supervisor)
 //! ```
 //!
-//! It knows names and descriptors, and a note that it does not read. It goes when the supervisor
-//! tells it to, or when supervisor and workers have gone: then there is nobody to keep it for.
+//! It knows names and descriptors, and a note that it does not read. While there is no supervisor,
+//! it tells so to whoever asks at the control socket. It goes when the supervisor tells it to, or
+//! when supervisor and workers have gone: then there is nobody to keep it for.
 
 mod client;
+mod clients;
 mod message;
 mod server;
+mod vacancy;
 
 pub use client::{Keeper, KeeperError};
 pub use server::serve;
+pub use vacancy::Vacancy;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -21,6 +26,9 @@ use std::os::fd::OwnedFd;
 /// What begins the name of a process that is waited for (a pidfd): while one lives, so does the
 /// keeper.
 pub const PROCESS: &str = "process-";
+
+/// The name of the listening socket at which the supervisor is asked, by HTTP.
+pub const CONTROL: &str = "control";
 
 /// What a supervisor leaves to the next.
 #[derive(Debug, Default)]

@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with, listen, sockopt::socket_peercred};
-use rustix::process::geteuid;
+use rustix::process::{Pid, PidfdFlags, geteuid, pidfd_open};
 
-use super::PROCESS;
+use super::clients::Clients;
 use super::message::{Message, receive, send};
+use super::{CONTROL, PROCESS, Vacancy};
+
+/// Pause after a failure, such as no descriptor left.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Keeps until it is told to leave, or nobody is left to keep for. `listener` is a socket that is
 /// bound where the next supervisor of this user finds the keeper; `supervisor` is connected to
@@ -19,22 +25,42 @@ pub fn serve(listener: &OwnedFd, supervisor: OwnedFd) -> io::Result<()> {
     // Whoever connects is told the pid of the process that called this.
     listen(listener, 1)?;
     let mut kept = Kept::default();
-    let mut supervisor = Some(supervisor);
+    let mut supervisor = Supervisor::of(supervisor);
     loop {
-        if let Some(supervisor) = supervisor.take() {
-            // One that talks nonsense is treated as one that has gone.
-            if kept.follow(&supervisor).unwrap_or(false) {
-                return Ok(());
-            }
-        }
-        if !kept.wait_for_supervisor(listener)? {
+        // One that talks nonsense is treated as one that has gone.
+        if kept.follow(&supervisor.socket).unwrap_or(false) {
             return Ok(());
         }
-        let next = accept_with(listener, SocketFlags::CLOEXEC)?;
-        if socket_peercred(&next)?.uid == geteuid() {
-            supervisor = Some(next);
-        }
+        let Some(next) = kept.wait_for_supervisor(listener, supervisor)? else {
+            return Ok(());
+        };
+        supervisor = next;
     }
+}
+
+/// Who tells what to keep.
+struct Supervisor {
+    socket: OwnedFd,
+    pid: Option<Pid>,
+    /// `None` when it has ended. It may close its socket before, to become another program.
+    process: Option<OwnedFd>,
+}
+
+impl Supervisor {
+    fn of(socket: OwnedFd) -> Self {
+        let pid = socket_peercred(&socket).map(|peer| peer.pid).ok();
+        let process = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Self { socket, pid, process }
+    }
+}
+
+/// What is waited for while no supervisor is connected.
+enum Waited {
+    Next,
+    Ended,
+    Control,
+    Client,
+    Worker(String),
 }
 
 #[derive(Default)]
@@ -55,9 +81,12 @@ impl Kept {
                     self.descriptors.remove(&name);
                 }
                 (Message::Note(note), _) => self.note = note,
+                (Message::Ping, _) => send(supervisor, &Message::Pong, None)?,
                 (Message::Take, _) => self.give(supervisor)?,
                 (Message::Leave, _) => return Ok(true),
-                (Message::Keep(_), None) => return Err(io::ErrorKind::InvalidData.into()),
+                (Message::Keep(_), None) | (Message::Pong, _) => {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
             }
         }
         Ok(false)
@@ -70,33 +99,95 @@ impl Kept {
         send(supervisor, &Message::Note(self.note.clone()), None)
     }
 
-    /// Waits for a supervisor to connect. `false` when all workers have gone before one does.
-    fn wait_for_supervisor(&mut self, listener: &OwnedFd) -> io::Result<bool> {
-        loop {
-            let workers: Vec<(&String, &OwnedFd)> =
-                self.descriptors.iter().filter(|(name, _)| name.starts_with(PROCESS)).collect();
-            if workers.is_empty() {
-                return Ok(false);
+    /// Waits for a supervisor to connect, and tells whoever asks that there is none. `None` when the
+    /// last one and all workers have gone before.
+    fn wait_for_supervisor(
+        &mut self,
+        listener: &OwnedFd,
+        last: Supervisor,
+    ) -> io::Result<Option<Supervisor>> {
+        let Supervisor { pid, mut process, .. } = last;
+        let mut since = SystemTime::now();
+        let mut clients = Clients::default();
+        let next = loop {
+            if process.is_none() && self.workers().next().is_none() {
+                break None;
             }
-            let mut waited_for = vec![PollFd::new(listener, PollFlags::IN)];
-            waited_for.extend(workers.iter().map(|(_, fd)| PollFd::new(*fd, PollFlags::IN)));
-            match poll(&mut waited_for, None) {
-                Err(Errno::INTR) => continue,
-                polled => polled?,
-            };
-            let mut happened = waited_for.iter().map(|it| !it.revents().is_empty());
-            if happened.next() == Some(true) {
-                return Ok(true);
+            let mut next = None;
+            for happened in self.poll(listener, process.as_ref(), &clients)? {
+                match happened {
+                    Waited::Next => next = accepted(listener),
+                    Waited::Ended => (process, since) = (None, SystemTime::now()),
+                    Waited::Control => {
+                        if let Some(control) = self.descriptors.get(CONTROL) {
+                            let answer = |request: &[u8]| self.answer(pid, since, request);
+                            clients.accept(control, answer).unwrap_or_else(|_| pause());
+                        }
+                    }
+                    Waited::Client => {}
+                    Waited::Worker(name) => drop(self.descriptors.remove(&name)),
+                }
             }
-            let gone: Vec<String> = workers
-                .iter()
-                .zip(happened)
-                .filter(|(_, gone)| *gone)
-                .map(|((name, _), _)| (*name).clone())
-                .collect();
-            for name in gone {
-                self.descriptors.remove(&name);
+            clients.go_on(|request| self.answer(pid, since, request));
+            if next.is_some() {
+                break next;
             }
-        }
+        };
+        clients.end(|request| self.answer(pid, since, request));
+        Ok(next)
     }
+
+    /// Waits until something happens, or the time of a client is over.
+    fn poll(
+        &self,
+        listener: &OwnedFd,
+        process: Option<&OwnedFd>,
+        clients: &Clients,
+    ) -> io::Result<Vec<Waited>> {
+        let mut waited = vec![(Waited::Next, PollFd::new(listener, PollFlags::IN))];
+        if let Some(process) = process {
+            waited.push((Waited::Ended, PollFd::new(process, PollFlags::IN)));
+        } else if let Some(control) = self.descriptors.get(CONTROL) {
+            waited.push((Waited::Control, PollFd::new(control, PollFlags::IN)));
+        }
+        waited
+            .extend(clients.sockets().map(|(it, flags)| (Waited::Client, PollFd::new(it, flags))));
+        waited.extend(self.workers().map(|(name, worker)| {
+            (Waited::Worker(name.clone()), PollFd::new(worker, PollFlags::IN))
+        }));
+        let (what, mut polled): (Vec<_>, Vec<_>) = waited.into_iter().unzip();
+        let left = clients.deadline().map(|at| at.saturating_duration_since(Instant::now()));
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut polled, left.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let happened = what.into_iter().zip(polled).filter(|(_, it)| !it.revents().is_empty());
+        Ok(happened.map(|(what, _)| what).collect())
+    }
+
+    fn workers(&self) -> impl Iterator<Item = (&String, &OwnedFd)> {
+        self.descriptors.iter().filter(|(name, _)| name.starts_with(PROCESS))
+    }
+
+    fn answer(&self, supervisor: Option<Pid>, since: SystemTime, request: &[u8]) -> Vec<u8> {
+        let supervisor = supervisor.map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
+        let workers =
+            self.workers().filter_map(|(name, _)| name.strip_prefix(PROCESS)?.parse().ok());
+        Vacancy::new(supervisor, since, workers.collect(), self.note.clone()).answer(request)
+    }
+}
+
+/// The next supervisor, if it is one of this user.
+fn accepted(listener: &OwnedFd) -> Option<Supervisor> {
+    let Ok(next) = accept_with(listener, SocketFlags::CLOEXEC) else {
+        pause();
+        return None;
+    };
+    let ours = socket_peercred(&next).is_ok_and(|peer| peer.uid == geteuid());
+    ours.then(|| Supervisor::of(next))
+}
+
+fn pause() {
+    thread::sleep(PAUSE); // real delay: no event tells that it may work now
 }

@@ -14,6 +14,7 @@ use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process;
 
+use nix::sys::signal::SigSet;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::stdio::dup2_stdin;
 
@@ -87,6 +88,9 @@ impl Launch {
     }
 
     fn prepare(&self, this_binary: bool) -> Result<(), LaunchError> {
+        // The supervisor blocks its signals, and that is inherited.
+        let unblocked = SigSet::all().thread_unblock().map_err(io::Error::from);
+        unblocked.map_err(step("let signals through"))?;
         if self.wait {
             // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers; and no
             // other process can join what the worker leads.

@@ -76,6 +76,15 @@ pub enum Error {
     /// A second signal came while the workers drained.
     #[error("ended at once by a second signal, before all workers had drained")]
     CutShort,
+    /// Workers were killed, and have not ended.
+    #[error(
+        "some workers were killed and do not end (pids {pids}): the kernel waits for something that \
+         they do; look at `cat /proc/PID/stack`"
+    )]
+    Undead {
+        /// Their processes.
+        pids: String,
+    },
     /// A system call failed.
     #[error("cannot {step}")]
     System {

@@ -171,6 +171,7 @@ mod tests {
         let counts = SlotCounts { selected: 7, empty: 0, refused: 1 };
         let counters = Counters { runs: 8, slots: vec![counts], ..Counters::default() };
         let status = Status {
+            gone_since: None,
             version: "1.2.3".into(),
             takeovers: 4,
             rolled_back: None,

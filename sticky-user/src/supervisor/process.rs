@@ -62,10 +62,34 @@ impl Process {
         Self::of(pid, pidfd_open(pid_of(guard)?, PidfdFlags::NONBLOCK)?, ended)
     }
 
+    /// Watches a child that leads a process group and has no guard: its group ends with it.
+    pub(super) fn unguarded(
+        pid: u32,
+        ended: impl FnOnce(Ended) + Send + 'static,
+    ) -> io::Result<Self> {
+        let group = pid_of(pid)?;
+        let child = pidfd_open(group, PidfdFlags::NONBLOCK)?;
+        // It is not waited for yet, so the number of the group is still its own.
+        let end_group = move || {
+            // Nobody else may be in it.
+            let _ = kill_process_group(group, Signal::KILL);
+        };
+        Self::with(pid, child, end_group, ended)
+    }
+
     /// Watches a worker by the pidfd of its guard, which may be another's child.
     pub(super) fn of(
         pid: u32,
         guard: OwnedFd,
+        ended: impl FnOnce(Ended) + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::with(pid, guard, || {}, ended)
+    }
+
+    fn with(
+        pid: u32,
+        guard: OwnedFd,
+        finish: impl FnOnce() + Send + 'static,
         ended: impl FnOnce(Ended) + Send + 'static,
     ) -> io::Result<Self> {
         let group = pid_of(pid)?;
@@ -81,6 +105,7 @@ impl Process {
             if let Some(worker) = orphan.filter(|worker| !has_ended(worker)) {
                 bereft(worker, group).await;
             }
+            finish();
             let status = waitid(WaitId::PidFd(exit.get_ref().as_fd()), WaitIdOptions::EXITED);
             ended(match status {
                 Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {

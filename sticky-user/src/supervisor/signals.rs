@@ -1,9 +1,17 @@
 //! The signals of a supervisor.
+//!
+//! They are blocked for good and read from a descriptor: none is in between when the process
+//! becomes another program (`execve`). What was not read is pending, and is read by that one.
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
-use nix::sys::signal::{SigSet, Signal as Number};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use tokio::io::Interest;
+use tracing::error;
+
+use crate::sys::readiness::{self, Watched};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,45 +25,43 @@ pub(super) enum Asked {
 /// SIGTERM, SIGINT and SIGHUP.
 #[derive(Debug)]
 pub(super) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
+    descriptor: SignalFd,
+    watched: Watched<OwnedFd>,
 }
 
 impl Signals {
+    /// Call it before the process has threads that do not block signals by themselves.
     pub(super) fn install() -> io::Result<Self> {
-        let this = Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        };
-        // A supervisor that was upgraded to this one held them back.
-        Self::let_through()?;
-        Ok(this)
-    }
-
-    /// Holds signals back until the program that this process becomes has installed its own.
-    pub(super) fn hold_back() -> io::Result<()> {
-        Ok(ours().thread_block()?)
-    }
-
-    /// The opposite.
-    pub(super) fn let_through() -> io::Result<()> {
-        Ok(ours().thread_unblock()?)
+        let ours: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
+        ours.thread_block()?;
+        let descriptor =
+            SignalFd::with_flags(&ours, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let watched = descriptor.as_fd().try_clone_to_owned()?;
+        let watched = readiness::watch(watched, Interest::READABLE)?;
+        Ok(Self { descriptor, watched })
     }
 
     /// Waits for the next one.
     pub(super) async fn next(&mut self) -> Asked {
-        tokio::select! {
-            Some(()) = self.terminate.recv() => Asked::Stop("SIGTERM"),
-            Some(()) = self.interrupt.recv() => Asked::Stop("SIGINT"),
-            Some(()) = self.hangup.recv() => Asked::Reload,
-            // The streams of signals end with the runtime only.
-            else => std::future::pending().await,
+        loop {
+            let ready = self.watched.readable().await;
+            let read = self.descriptor.read_signal();
+            match (ready, read.map(|read| read.map(|signal| signal.ssi_signo.cast_signed()))) {
+                (_, Ok(Some(number))) if number == Signal::SIGHUP as i32 => return Asked::Reload,
+                (_, Ok(Some(number))) if number == Signal::SIGINT as i32 => {
+                    return Asked::Stop("SIGINT");
+                }
+                (_, Ok(Some(_))) => return Asked::Stop("SIGTERM"),
+                (Ok(mut ready), Ok(None)) => ready.clear_ready(),
+                (Err(error), _) => return broken(&error).await,
+                (_, Err(error)) => return broken(&error.into()).await,
+            }
         }
     }
 }
 
-fn ours() -> SigSet {
-    [Number::SIGTERM, Number::SIGINT, Number::SIGHUP].into_iter().collect()
+/// The descriptor of a running process has no errors; if it had, all else would go on.
+async fn broken(error: &io::Error) -> Asked {
+    error!("cannot receive signals: {error}");
+    std::future::pending().await
 }

@@ -19,10 +19,11 @@ use crate::steering::Steering;
 use crate::sys::inherited;
 
 /// Variables that concern the supervisor, or one further up, and not its workers.
-const NOT_INHERITED: [&str; 9] = [
+const NOT_INHERITED: [&str; 10] = [
     "FDSTORE",
     "LISTEN_PID",
     "LISTEN_PIDFDID",
+    inherited::BEFORE,
     "STICKY_BUS",
     "STICKY_FDS",
     "STICKY_ROLLED_BACK",

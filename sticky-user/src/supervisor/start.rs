@@ -4,12 +4,12 @@ use tracing::{info, warn};
 
 use super::bus_sockets::BusSockets;
 use super::control::Control;
-use super::fd_store::FdStore;
 use super::fleet::{Before, Fleet, Parts};
 use super::legacy::Legacy;
 use super::manifest::Manifest;
 use super::notify::NotifySocket;
 use super::run_dir::RunDir;
+use super::service_manager::ServiceManager;
 use super::signals::Signals;
 use super::turns::Turns;
 use super::upgrade::Rollback;
@@ -24,7 +24,8 @@ pub(super) async fn fleet<'a>(
     rollback: &Rollback,
 ) -> Result<Fleet<'a>, Error> {
     let lock = |port| RunDir::lock(settings.control.as_deref(), port, settings.user.as_ref());
-    let stored = FdStore::take().map_err(Error::system("take what the service manager stored"))?;
+    let stored =
+        ServiceManager::take().map_err(Error::system("take what the service manager stored"))?;
     // Its lock first, where it is known: of two supervisors that start together, one gets it.
     let port = match (settings.plan.listen.port(), &stored) {
         (0, Some(estate)) => Manifest::read(&estate.note)?.listen.port(),
@@ -45,7 +46,7 @@ pub(super) async fn fleet<'a>(
         (keeper, _) => {
             if let Some((keeper, _)) = keeper {
                 // Its supervisor ended before any worker was started.
-                keeper.leave().await?;
+                keeper.leave().await;
             }
             open(settings, signals, Some(run_dir), lock)
         }
@@ -85,9 +86,9 @@ fn open(
         let bus = bus.map_err(Error::system("open the bus sockets of the slots"))?;
         let turns = Turns::open(slots).map_err(Error::system("make the files of the turns"))?;
         let keeper = Keeper::start(&run_dir.keeper(), spawn::keeper())?;
-        let store =
-            FdStore::open().map_err(Error::system("open a note for the next supervisor"))?;
-        Ok((notify, control, bus, turns, Legacy::new(keeper, store)))
+        let manager =
+            ServiceManager::open().map_err(Error::system("open a note for the next supervisor"))?;
+        Ok((notify, control, bus, turns, Legacy::new(keeper, manager)))
     };
     match opened() {
         Ok((notify, control, bus, turns, legacy)) => {
@@ -128,8 +129,9 @@ fn resume<'a>(
     if settings.embedded_bus && bus.is_none() {
         warn!("the earlier supervisor left no bus sockets: broadcasts do not cross workers");
     }
-    let store = FdStore::open().map_err(Error::system("open a note for the next supervisor"))?;
-    let legacy = Legacy::new(keeper, store);
+    let manager =
+        ServiceManager::open().map_err(Error::system("open a note for the next supervisor"))?;
+    let legacy = Legacy::new(keeper, manager);
     let before = if rollback.is_upgrade() { Before::Upgraded } else { Before::Killed };
     match before {
         Before::Upgraded => info!("goes on in the place of the program before, mode {mode}"),

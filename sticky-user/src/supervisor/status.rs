@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::manifest::{Manifest, ManifestError};
+use super::slot::WorkerId;
 use crate::bus::Health;
+use crate::keeper::Vacancy;
 use crate::listener::Stranger;
 use crate::steering::{Counters, Mode};
 
@@ -25,6 +28,9 @@ pub struct Status {
     pub ipv6_prefix: u8,
     /// The supervisor's process.
     pub pid: u32,
+    /// When that process ended, by RFC 3339, where none has taken over; then the rest is what it noted
+    /// last.
+    pub gone_since: Option<String>,
     /// How long it has run.
     pub uptime_seconds: f64,
     /// How many supervisors served the port before, and were killed or upgraded.
@@ -103,4 +109,48 @@ pub struct SlotStatus {
     pub queue_limit: Option<u32>,
     /// How the worker's bus is doing; `null` for a worker that does not say.
     pub bus: Option<Health>,
+}
+
+impl Status {
+    /// What is known where there is no supervisor.
+    pub fn left(vacancy: &Vacancy) -> Result<Self, ManifestError> {
+        let manifest = Manifest::read(&vacancy.note)?;
+        let slots = (0..).zip(&manifest.slots).map(|(slot, noted)| {
+            let living = |id: Option<WorkerId>| {
+                let mut workers = noted.workers.iter().filter(|it| Some(it.id) == id);
+                workers.find(|it| vacancy.workers.contains(&it.pid))
+            };
+            let (main, other) = (living(noted.life.main()), living(noted.life.other()));
+            SlotStatus {
+                slot,
+                state: if main.is_some() { "unattended" } else { "dead" }.into(),
+                pid: main.map(|worker| worker.pid),
+                uptime_seconds: main.map(|worker| worker.running().as_secs_f64()),
+                other_pid: other.map(|worker| worker.pid),
+                restarts: noted.life.restarts(),
+                away: noted.life.away,
+                steered: None,
+                queue: None,
+                queue_limit: None,
+                bus: None,
+            }
+        });
+        Ok(Self {
+            version: String::new(),
+            listen: manifest.listen,
+            mode: manifest.mode,
+            refused: Vec::new(),
+            workers: manifest.workers,
+            ipv6_prefix: manifest.ipv6_prefix,
+            pid: vacancy.supervisor.unwrap_or_default(),
+            gone_since: Some(vacancy.since.clone()),
+            uptime_seconds: 0.0,
+            takeovers: manifest.takeovers,
+            rolled_back: None,
+            strangers: 0,
+            stranger_list: Vec::new(),
+            slots: slots.collect(),
+            counters: None,
+        })
+    }
 }

@@ -5,29 +5,32 @@
 //! had, and takes over from the keeper as after a crash. What ran before comes along as a
 //! descriptor: if the new program cannot go on, it goes back.
 
+use std::convert::Infallible;
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use command_fds::{CommandFdExt, FdMapping};
+use nix::unistd::execve;
+use rustix::io::{FdFlags, fcntl_setfd};
 use tracing::error;
 
 use super::Error;
-use crate::causes;
 use crate::launch::THIS_BINARY;
 use crate::sys::inherited;
+use crate::{causes, output};
 
-/// The name of the descriptor of the program that ran before.
-const BEFORE: &str = "before";
 /// Tells a program that it was gone back to, and why.
 const ROLLED_BACK: &str = "STICKY_ROLLED_BACK";
 /// What a program says that can take over, followed by its version.
 pub const ANSWER: &str = "sticky can take over, version ";
+/// How long the last lines of the log may take. All else waits for that, but workers; where somebody
+/// reads, it is no time.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Why another program does not take over.
 #[derive(Debug, thiserror::Error)]
@@ -62,71 +65,52 @@ pub fn own_path() -> Result<PathBuf, UpgradeError> {
 
 /// Whether this process was another program before, and its workers go on.
 pub fn is_one() -> bool {
-    env::var_os(ROLLED_BACK).is_some()
-        || env::var_os("LISTEN_FDNAMES").is_some_and(|it| it == BEFORE)
+    env::var_os(ROLLED_BACK).is_some() || env::var_os(inherited::BEFORE).is_some()
 }
 
-/// Asks a program whether it could take over with the arguments of this process. Blocks; the
-/// version that it tells.
-pub fn try_out(program: &Path, note: &str) -> Result<String, UpgradeError> {
-    let failed = |error| UpgradeError::Execute(program.into(), error);
-    let mut child = Command::new(program)
-        .arg("upgrade-check")
-        .arg("--")
-        .args(env::args_os().skip(1))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .map_err(failed)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // One that does not read is judged by what it says.
-        let _ = stdin.write_all(note.as_bytes());
-    }
-    let output = child.wait_with_output().map_err(failed)?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    match said.trim().strip_prefix(ANSWER) {
-        Some(version) if output.status.success() => Ok(version.into()),
-        _ => {
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            let first = stderr.lines().next().unwrap_or("nothing");
-            let said = format!("ended with {} and said {first:?}", output.status);
-            Err(UpgradeError::Refused { program: program.into(), said })
-        }
-    }
-}
-
-/// Becomes another program, with the arguments of this one. Returns only when that fails.
+/// Becomes another program, with the arguments of this one. Returns only when that fails; then this
+/// process is as it was.
 pub(super) fn become_program(program: &Path) -> io::Error {
-    let execute = || -> io::Result<Command> {
-        let mut command = again(program.as_os_str());
-        command
-            .env("LISTEN_PID", std::process::id().to_string())
-            .env("LISTEN_FDS", "1")
-            .env("LISTEN_FDNAMES", BEFORE)
-            .fd_mappings(vec![FdMapping {
-                parent_fd: File::open(THIS_BINARY)?.into(),
-                child_fd: inherited::FIRST,
-            }])
-            .map_err(io::Error::other)?;
-        Ok(command)
+    let before = match File::open(THIS_BINARY) {
+        Ok(before) => before,
+        Err(error) => return error,
     };
-    match execute() {
-        Ok(mut command) => command.exec(),
-        Err(error) => error,
+    let place = format!("{}:{}", std::process::id(), before.as_raw_fd());
+    // Under the number that it has: under another, it could take the place of what is in use here.
+    match fcntl_setfd(&before, FdFlags::empty()) {
+        Ok(()) => execute(program, inherited::BEFORE, place.into()),
+        Err(error) => error.into(),
     }
 }
 
-/// `program`, as this process was started.
-fn again(program: &OsStr) -> Command {
-    let mut arguments = env::args_os();
-    let mut command = Command::new(program);
-    command.arg0(arguments.next().unwrap_or_else(|| OsString::from("sticky"))).args(arguments);
-    for passed in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "STICKY_FDS", ROLLED_BACK] {
-        command.env_remove(passed);
+/// Becomes `program`, started as this process was, with one more variable. Returns only when that
+/// fails.
+///
+/// [`Command::exec`](std::os::unix::process::CommandExt::exec) would change how this process takes
+/// signals also when it fails.
+fn execute(program: &Path, name: &str, value: OsString) -> io::Error {
+    // What this program has to say is lost with it.
+    output::flush(LAST_WORDS);
+    let text = |text: OsString| CString::new(text.into_vec()).map_err(io::Error::other);
+    let executed = || -> io::Result<Infallible> {
+        let program = text(program.into())?;
+        let arguments = env::args_os().map(text).collect::<io::Result<Vec<_>>>()?;
+        let passed = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "STICKY_FDS"];
+        let ours = passed.into_iter().chain([inherited::BEFORE, ROLLED_BACK]);
+        let ours: Vec<&OsStr> = ours.map(OsStr::new).collect();
+        let variables = env::vars_os().filter(|(name, _)| !ours.contains(&name.as_os_str()));
+        let variables = variables.chain([(name.into(), value)]).map(|(mut variable, value)| {
+            variable.push("=");
+            variable.push(value);
+            text(variable)
+        });
+        let variables = variables.collect::<io::Result<Vec<_>>>()?;
+        Ok(execve(&program, &arguments, &variables)?)
+    };
+    match executed() {
+        Err(error) => error,
+        Ok(never) => match never {},
     }
-    command
 }
 
 /// The way back to the program that ran in this process before.
@@ -139,7 +123,8 @@ pub(super) struct Rollback {
 impl Rollback {
     /// Of the environment that [`become_program`] or [`Rollback::go_back`] made.
     pub(super) fn from_env() -> Result<Self, Error> {
-        let before = inherited::take(BEFORE).map_err(Error::system("read what was passed"))?;
+        let before =
+            inherited::take(inherited::BEFORE).map_err(Error::system("read what was passed"))?;
         let reason = env::var_os(ROLLED_BACK).map(|reason| reason.to_string_lossy().into());
         Ok(Self { before, reason })
     }
@@ -161,8 +146,7 @@ impl Rollback {
         };
         let reason = causes::on_one_line(failure);
         error!("cannot go on: {reason}; going back to the program before");
-        super::signals::Signals::hold_back()?;
         let program = format!("/proc/self/fd/{}", before.as_raw_fd());
-        Err(again(program.as_ref()).env(ROLLED_BACK, reason).exec())
+        Err(execute(program.as_ref(), ROLLED_BACK, reason.into()))
     }
 }

@@ -18,6 +18,10 @@ pub const FIRST: RawFd = 3;
 /// Names of the descriptors behind those of `LISTEN_FDS`, separated by colons.
 const FURTHER: &str = "STICKY_FDS";
 
+/// Tells, as PID:NUMBER, under which number a process that became another program has left it one
+/// descriptor, which [`take`] knows by this name.
+pub const BEFORE: &str = "STICKY_BEFORE";
+
 /// What is still there to be taken.
 #[derive(Default)]
 struct Passed {
@@ -97,12 +101,15 @@ fn adopt() -> io::Result<Passed> {
         _ => String::new(),
     };
     let further = further.split(':').filter(|_| !further.is_empty()).map(str::to_owned);
-    let further: Vec<_> = (first_further.unwrap_or(FIRST)..).zip(further).collect();
+    let mut further: Vec<_> = (first_further.unwrap_or(FIRST)..).zip(further).collect();
+    let taken = |number: &RawFd| further.last().is_some_and(|(last, _)| number <= last);
+    let before = before().filter(|number| listed.len() == 0 && !taken(number));
+    further.extend(before.map(|number| (number, BEFORE.to_owned())));
     for (number, name) in &further {
         close_on_exec(*number).map_err(|error| {
             io::Error::new(
                 error.kind(),
-                format!("{FURTHER} names {name:?}, and there is no descriptor {number}: {error}"),
+                format!("{name:?} is to be descriptor {number}, which is none: {error}"),
             )
         })?;
     }
@@ -117,6 +124,14 @@ fn close_on_exec(number: RawFd) -> io::Result<()> {
     #[expect(unsafe_code, reason = "a number from the environment is looked up")]
     let result = unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The number that [`BEFORE`] tells this very process, behind those of standard input and output.
+fn before() -> Option<RawFd> {
+    let told = env::var(BEFORE).ok()?;
+    let (pid, number) = told.split_once(':')?;
+    let number = number.parse().ok().filter(|&number| number >= FIRST)?;
+    (pid.parse() == Ok(std::process::id())).then_some(number)
 }
 
 fn own(number: RawFd) -> OwnedFd {

@@ -51,6 +51,7 @@ pub struct StickyOptions {
     worker: Vec<OsString>,
     environment: Vec<(String, OsString)>,
     user: User,
+    unread: bool,
     folder: TempDir,
 }
 
@@ -64,6 +65,7 @@ impl StickyOptions {
             worker: Vec::new(),
             environment: Vec::new(),
             user: User::Same,
+            unread: false,
             folder,
         };
         options
@@ -121,6 +123,13 @@ impl StickyOptions {
         self
     }
 
+    /// Nobody reads what it says, and the pipes for that are full.
+    #[must_use]
+    pub fn unread(mut self) -> Self {
+        self.unread = true;
+        self
+    }
+
     /// The control socket; neither it nor its folder is there yet.
     pub fn control(&self) -> PathBuf {
         PathBuf::from(self.get("--control"))
@@ -165,14 +174,24 @@ impl StickyOptions {
     /// The process, and what it says on standard output and standard error.
     pub(super) fn launch(&self, marker: &Marker) -> (Child, Output, Output) {
         let mut command = self.command(marker);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let unread = self.unread.then(|| {
+            let ((stdout, out), (stderr, error)) = (Output::unread(), Output::unread());
+            command.stdout(out).stderr(error);
+            (stdout, stderr)
+        });
+        command.stdin(Stdio::null());
+        if unread.is_none() {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        }
         // A file that another thread's new child still holds open for writing cannot be executed.
         let mut process = wait_until("sticky can be executed", || match command.spawn() {
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => None,
             spawned => Some(spawned.expect("sticky can be executed")),
         });
-        let stdout = Output::of(process.stdout.take().expect("stdout is a pipe"));
-        let stderr = Output::of(process.stderr.take().expect("stderr is a pipe"));
+        let (stdout, stderr) = unread.unwrap_or_else(|| {
+            let stdout = Output::of(process.stdout.take().expect("stdout is a pipe"));
+            (stdout, Output::of(process.stderr.take().expect("stderr is a pipe")))
+        });
         (process, stdout, stderr)
     }
 

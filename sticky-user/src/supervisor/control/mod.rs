@@ -28,13 +28,11 @@ use self::listener::OwnUser;
 use super::metrics;
 use super::progress::Progress;
 use super::status::Status;
+use crate::keeper::CONTROL;
 use crate::steering::Kept;
 
 /// How many requests may wait for the supervisor.
 const WAITING: usize = 16;
-
-/// Its name among what is kept for the next supervisor.
-const NAME: &str = "control";
 
 /// What is asked of the supervisor, with the place for its answer.
 #[derive(Debug)]
@@ -73,13 +71,13 @@ impl Control {
 
     /// Takes over the socket that an earlier supervisor left, with those that wait for an answer.
     pub(super) fn resume(left: &mut Kept) -> io::Result<Self> {
-        let listener = left.remove(NAME).ok_or(io::ErrorKind::NotFound)?;
+        let listener = left.remove(CONTROL).ok_or(io::ErrorKind::NotFound)?;
         Self::serve(UnixListener::from_std(listener.into())?)
     }
 
     /// Adds a duplicate to what is kept for the next supervisor.
     pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
-        kept.insert(NAME.into(), self.listener.try_clone()?);
+        kept.insert(CONTROL.into(), self.listener.try_clone()?);
         Ok(())
     }
 

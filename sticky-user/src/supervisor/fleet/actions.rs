@@ -12,7 +12,6 @@ use super::super::slot::{Action, Event, Why, WorkerId};
 use super::super::spawn::Workshop;
 use super::seat::Worker;
 use super::{Error, Fleet, Happened, Parts, Phase};
-use crate::causes;
 
 impl Fleet<'_> {
     /// Tells a slot what happened and does what it wants done.
@@ -114,7 +113,8 @@ impl Fleet<'_> {
         seat.workers.push(Worker::new(id, process));
         // From now on the next supervisor would find it.
         self.remember(slot, id);
-        launched.go()
+        self.parts.legacy.launch(launched);
+        Ok(())
     }
 
     /// Undoes what workers of the slot, which have gone, may have done to what the next one is given.
@@ -133,10 +133,7 @@ impl Fleet<'_> {
             warn!(slot, "the worker had shut its bus socket down; it is made anew");
         }
         for (name, descriptor) in turn.into_iter().chain(socket) {
-            if let Err(error) = legacy.keep(&name, descriptor.as_fd()) {
-                // Whether it has ended is heard by its process, and mended there.
-                warn!("{}", causes::on_one_line(&error));
-            }
+            legacy.keep(&name, descriptor.as_fd());
         }
         Ok(())
     }

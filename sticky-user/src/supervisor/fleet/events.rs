@@ -9,7 +9,7 @@ use super::super::notify::Notification;
 use super::super::process::Ended;
 use super::super::signals::Asked;
 use super::super::slot::{Event, WorkerId};
-use super::{Error, Fleet, Happened, Phase, limits, tell_service_manager};
+use super::{Error, Fleet, Happened, KILLING, Phase, limits};
 use crate::steering::{self, Mode};
 
 /// After so many failures in a row, what may be the matter is told, once.
@@ -124,14 +124,15 @@ impl Fleet<'_> {
             self.tell_all(Event::Stop(until))?;
         }
         if let Some(becoming) = self.becoming.take_if(|becoming| becoming.until <= now) {
-            self.closing = None;
-            let why = "a worker does not take the connections that it was passed";
-            self.go_on(becoming.answer, why);
+            self.becomes_too_late(becoming);
         }
         if self.renewal.is_some_and(|at| at <= now) {
             self.renew_keeper();
         }
         self.look_at_new_workers(now);
+        if self.gone_by().is_some_and(|until| until <= now) {
+            return Err(self.undead());
+        }
         for slot in self.settings.plan.mapping.slots().iter() {
             let seat = self.seats.get(slot as usize);
             if seat.and_then(|seat| seat.slot.deadline()).is_some_and(|at| at <= now) {
@@ -157,15 +158,17 @@ impl Fleet<'_> {
     pub(super) fn stop(&mut self, why: &str) -> Result<(), Error> {
         if self.phase != Phase::Starting && self.phase != Phase::Serving {
             warn!("{why} again: ending at once");
-            self.phase = Phase::Killing;
+            if !matches!(self.phase, Phase::Killing { .. }) {
+                self.phase = Phase::Killing { until: Instant::now() + KILLING };
+            }
             self.closing = None;
             return self.tell_all(Event::Kill);
         }
         info!("{why}: no new connections, workers drain");
-        tell_service_manager(&[NotifyState::Stopping]);
+        self.parts.legacy.tell(&[NotifyState::Stopping]);
         self.phase = Phase::Stopping { until: Instant::now() + limits(self.settings).drain };
         self.reload = None;
-        self.becoming = None;
+        self.cancel_upgrade();
         self.closing = Some(self.parts.steering.close());
         Ok(())
     }
@@ -174,8 +177,7 @@ impl Fleet<'_> {
     pub(super) fn closed(&mut self, closed: Result<(), steering::Error>) -> Result<(), Error> {
         self.closing = None;
         match (self.becoming.take(), closed) {
-            (Some(becoming), Ok(())) => self.become_program(becoming),
-            (Some(becoming), Err(error)) => self.go_on(becoming.answer, &error.to_string()),
+            (Some(becoming), done) => self.put_down(becoming, done),
             (None, Ok(())) => {}
             (None, Err(error)) => error!("cannot refuse new connections: {error}"),
         }

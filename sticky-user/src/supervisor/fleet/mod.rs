@@ -13,14 +13,15 @@ mod report;
 mod seat;
 mod strangers;
 mod succession;
+mod upgrade;
 mod watch;
 
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use sd_notify::NotifyState;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tracing::debug;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 pub(super) use self::succession::Before;
 
@@ -28,7 +29,7 @@ use self::mending::Mischief;
 use self::reload::Reload;
 use self::seat::Seat;
 use self::strangers::Strangers;
-use self::succession::Becoming;
+use self::upgrade::Becoming;
 use self::watch::Watch;
 use super::bus_sockets::BusSockets;
 use super::control::Control;
@@ -43,6 +44,9 @@ use super::turns::Turns;
 use super::{Error, Settings};
 use crate::steering::{Closing, Refusal, Steering};
 
+/// How long a worker may take to end that was killed.
+const KILLING: Duration = Duration::from_secs(10);
+
 /// What the supervisor is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -56,7 +60,10 @@ enum Phase {
         until: Instant,
     },
     /// Workers are killed.
-    Killing,
+    Killing {
+        /// When the last has to be gone.
+        until: Instant,
+    },
 }
 
 /// What happens inside of the supervisor.
@@ -69,7 +76,7 @@ enum Happened {
     /// Connections wait at a slot that others serve.
     Waiting { slot: u32 },
     /// Another program was asked whether it can take over.
-    Tried(succession::Trial),
+    Tried(upgrade::Trial),
 }
 
 /// What a fleet works with.
@@ -95,8 +102,9 @@ pub(super) struct Fleet<'a> {
     /// Whether everybody was told that all are ready.
     announced: bool,
     reload: Option<Reload>,
-    /// Whether another program is being tried, or this process is about to become it.
-    upgrading: bool,
+    /// Ends the program that is being tried.
+    trial: Option<CancellationToken>,
+    /// This process is about to become another program.
     becoming: Option<Becoming>,
     closing: Option<Closing>,
     /// When another keeper is started, where there is none.
@@ -133,7 +141,7 @@ impl<'a> Fleet<'a> {
             phase: Phase::Starting,
             announced: false,
             reload: None,
-            upgrading: false,
+            trial: None,
             becoming: None,
             closing: None,
             renewal: None,
@@ -151,9 +159,7 @@ impl<'a> Fleet<'a> {
     /// Sees to it that a worker is at every slot, and serves until it is told to end.
     pub(super) async fn serve(mut self, announce: impl FnOnce(&Status)) -> Result<(), Error> {
         let result = self.work(announce).await;
-        if result.is_err() {
-            self.kill_all().await;
-        }
+        self.end_all().await;
         let Parts { legacy, run_dir, .. } = self.parts;
         legacy.dissolve().await;
         run_dir.remove();
@@ -179,7 +185,8 @@ impl<'a> Fleet<'a> {
                 self.all_ready();
             }
             if self.seats.iter().all(|seat| seat.slot.is_stopped()) {
-                return if self.phase == Phase::Killing { Err(Error::CutShort) } else { Ok(()) };
+                let killing = matches!(self.phase, Phase::Killing { .. });
+                return if killing { Err(Error::CutShort) } else { Ok(()) };
             }
             if std::mem::take(&mut self.changed) {
                 self.note();
@@ -193,7 +200,7 @@ impl<'a> Fleet<'a> {
                 request = control.next() => self.answer(request)?,
                 closed = done(&mut self.closing) => self.closed(closed)?,
                 () = at(deadline) => self.deadline_came()?,
-                ended = legacy.keeper_ended(), if self.renewal.is_none() => self.keeper_ended(ended),
+                heard = legacy.next() => self.heard(heard),
                 () = self.watch.tick() => self.look_around(),
             }
         }
@@ -207,24 +214,47 @@ impl<'a> Fleet<'a> {
         let becoming = self.becoming.as_ref().map(|becoming| becoming.until);
         let slots = self.seats.iter().filter_map(|seat| seat.slot.deadline());
         let reload = self.reload.as_ref().and_then(Reload::deadline);
-        slots.chain(closing).chain(becoming).chain(self.renewal).chain(reload).min()
+        let waits = [closing, becoming, self.renewal, self.gone_by(), reload];
+        slots.chain(waits.into_iter().flatten()).min()
     }
 
-    /// Ends every worker at once and waits until they have gone.
-    async fn kill_all(&mut self) {
-        self.phase = Phase::Killing;
+    /// When all workers have to be gone that were killed.
+    fn gone_by(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Killing { until } => Some(until),
+            // They were killed then.
+            Phase::Stopping { until } => Some(until + KILLING),
+            Phase::Starting | Phase::Serving => None,
+        }
+    }
+
+    /// Workers that the kernel does not let go of: they wait in it for something.
+    fn undead(&self) -> Error {
+        let workers = self.seats.iter().flat_map(|seat| &seat.workers);
+        let pids: Vec<String> = workers.map(|worker| worker.process.pid.to_string()).collect();
+        Error::Undead { pids: pids.join(" ") }
+    }
+
+    /// Ends at once what still runs: workers, and a program that is tried. Waits until all have gone,
+    /// for some time.
+    async fn end_all(&mut self) {
         for worker in self.seats.iter().flat_map(|seat| &seat.workers) {
             worker.process.signal(Signal::KILL);
         }
-        while self.seats.iter().any(|seat| !seat.workers.is_empty()) {
-            match self.happened.recv().await {
-                Some(Happened::Exit { slot, id, .. }) => {
-                    if let Some(seat) = self.seats.get_mut(slot as usize) {
-                        seat.workers.retain(|worker| worker.id != id);
+        self.cancel_upgrade();
+        let until = Instant::now() + KILLING;
+        while self.trial.is_some() || self.seats.iter().any(|seat| !seat.workers.is_empty()) {
+            tokio::select! {
+                Some(happened) = self.happened.recv() => match happened {
+                    Happened::Exit { slot, id, .. } => {
+                        if let Some(seat) = self.seats.get_mut(slot as usize) {
+                            seat.workers.retain(|worker| worker.id != id);
+                        }
                     }
-                }
-                Some(_) => {}
-                None => return,
+                    Happened::Tried(trial) => self.tried(trial),
+                    _ => {}
+                },
+                () = at(Some(until)) => return error!("{}", self.undead()),
             }
         }
     }
@@ -253,12 +283,5 @@ async fn done(closing: &mut Option<Closing>) -> Result<(), crate::steering::Erro
     match closing {
         Some(closing) => closing.await,
         None => std::future::pending().await,
-    }
-}
-
-/// Serving does not depend on a service manager being there to hear.
-fn tell_service_manager(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        debug!("cannot notify the service manager: {error}");
     }
 }

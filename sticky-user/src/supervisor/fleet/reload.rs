@@ -11,7 +11,7 @@ use super::super::process::Ended;
 use super::super::progress::Progress;
 use super::super::slot::{Action, Event, WorkerId};
 use super::probation::{LOOK, PATIENCE, Probation};
-use super::{Fleet, Phase, tell_service_manager};
+use super::{Fleet, Phase};
 
 /// For how long a new worker is watched before the next slot's is replaced, at most.
 const LONGEST_WINDOW: Duration = Duration::from_secs(1);
@@ -44,7 +44,8 @@ impl Fleet<'_> {
         if self.phase != Phase::Serving {
             return Err("the workers are starting or ending; nothing is reloaded".into());
         }
-        if self.reload.is_some() || self.upgrading {
+        // A program that is tried meanwhile is not taken then.
+        if self.reload.is_some() || self.becoming.is_some() {
             return Err("a reload or an upgrade is going on; wait until it is over".into());
         }
         info!("reload: the workers are replaced one after the other");
@@ -54,7 +55,7 @@ impl Fleet<'_> {
         let probation = Vec::new();
         self.reload = Some(Reload { slot, left, listener, new: None, probation, look: None });
         if let Ok(now) = NotifyState::monotonic_usec_now() {
-            tell_service_manager(&[NotifyState::Reloading, now]);
+            self.parts.legacy.tell(&[NotifyState::Reloading, now]);
         }
         self.replace();
         Ok(progress)
@@ -196,7 +197,7 @@ impl Fleet<'_> {
     fn end_reload(&mut self, result: Progress) {
         self.report(result);
         self.reload = None;
-        tell_service_manager(&[NotifyState::Ready]);
+        self.parts.legacy.tell(&[NotifyState::Ready]);
     }
 
     fn report(&self, progress: Progress) {

@@ -57,6 +57,7 @@ impl Fleet<'_> {
             workers: self.settings.plan.mapping.slots().get(),
             ipv6_prefix: self.settings.plan.mapping.ipv6_prefix().bits(),
             pid: std::process::id(),
+            gone_since: None,
             uptime_seconds: self.since.elapsed().as_secs_f64(),
             takeovers: self.takeovers,
             rolled_back: self.rolled_back.clone(),

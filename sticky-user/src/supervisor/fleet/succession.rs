@@ -2,21 +2,18 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
+use super::super::legacy::Heard;
 use super::super::manifest::{Manifest, SlotNote, WorkerNote};
 use super::super::process::Process;
-use super::super::signals::Signals;
 use super::super::slot::{Clock, Slot, WorkerId};
-use super::super::upgrade::{self, UpgradeError};
 use super::seat::Worker;
-use super::{Error, Fleet, Happened, Phase, Seat, limits};
+use super::{Error, Fleet, Phase, Seat, limits};
 use crate::causes;
-use crate::keeper::{KeeperError, PROCESS};
+use crate::keeper::PROCESS;
 use crate::steering::Kept;
 
 /// What happened to the supervisor before this one.
@@ -27,25 +24,6 @@ pub(in super::super) enum Before {
     /// It was killed.
     Killed,
 }
-
-/// Another program was asked whether it can take over.
-#[derive(Debug)]
-pub(super) struct Trial {
-    program: PathBuf,
-    result: Result<String, UpgradeError>,
-    answer: oneshot::Sender<String>,
-}
-
-/// What this process is going to be.
-#[derive(Debug)]
-pub(super) struct Becoming {
-    program: PathBuf,
-    pub(super) answer: oneshot::Sender<String>,
-    pub(super) until: Instant,
-}
-
-/// How long connections that were accepted may take to get on their way to a worker.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Between two attempts to have a keeper.
 const RENEWAL: Duration = Duration::from_secs(1);
@@ -68,21 +46,18 @@ impl Fleet<'_> {
         };
         let kept = gather().map_err(Error::system("gather what the next supervisor needs"))?;
         for (name, descriptor) in kept {
-            self.parts.legacy.keep(&name, descriptor.as_fd())?;
+            self.parts.legacy.keep(&name, descriptor.as_fd());
         }
-        self.try_note().map_err(Error::from)
+        self.note();
+        Ok(())
     }
 
     /// A worker was started.
     pub(super) fn remember(&mut self, slot: u32, id: WorkerId) {
         let worker = self.seats.get(slot as usize).and_then(|seat| seat.worker(Some(id)));
-        let kept = worker.map(|worker| {
+        if let Some(worker) = worker {
             let descriptor = worker.process.pidfd().as_fd();
-            self.parts.legacy.keep(&name(worker.process.pid), descriptor)
-        });
-        if let Some(Err(error)) = kept {
-            // Whether it has ended is heard by its process, and mended there.
-            warn!("{}", causes::on_one_line(&error));
+            self.parts.legacy.keep(&name(worker.process.pid), descriptor);
         }
         self.note();
     }
@@ -90,24 +65,16 @@ impl Fleet<'_> {
     /// A worker has gone.
     pub(super) fn forget(&mut self, pid: u32) {
         self.changed = true;
-        if let Err(error) = self.parts.legacy.forget(&name(pid)) {
-            warn!("{}", causes::on_one_line(&error));
-        }
+        self.parts.legacy.forget(&name(pid));
     }
 
     /// Notes where things stand.
     pub(super) fn note(&mut self) {
-        if let Err(error) = self.try_note() {
-            warn!("{}", causes::on_one_line(&error));
-        }
-    }
-
-    fn try_note(&mut self) -> Result<(), KeeperError> {
         let note = serde_json::to_string(&self.manifest()).unwrap_or_default();
-        self.parts.legacy.note(note)
+        self.parts.legacy.note(note);
     }
 
-    fn manifest(&self) -> Manifest {
+    pub(super) fn manifest(&self) -> Manifest {
         let clock = Clock::now();
         let note = |worker: &Worker| {
             let &Worker { id, ref process, since, ready, adopts, told, .. } = worker;
@@ -129,13 +96,24 @@ impl Fleet<'_> {
         manifest
     }
 
-    /// The keeper was ended by somebody: another one, so that the next supervisor finds everything.
-    pub(super) fn keeper_ended(&mut self, ended: io::Result<()>) {
-        match ended {
-            Ok(()) => warn!("the keeper has ended; starting another one"),
-            Err(error) => warn!("cannot watch the keeper ({error}); starting another one"),
+    /// Where the keeper was ended by somebody, or takes nothing: another one, so that the next
+    /// supervisor finds everything.
+    pub(super) fn heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Settled => return self.settled(),
+            Heard::Ended => warn!("the keeper has ended; starting another one"),
+            Heard::Stuck => warn!("the keeper takes nothing; ending it and starting another one"),
+            Heard::Broken(error) => {
+                warn!("cannot tell the keeper anything ({error}); starting another one");
+            }
         }
-        self.renew_keeper();
+        if self.parts.legacy.age() < RENEWAL {
+            // The next one may end as soon.
+            self.parts.legacy.end_keeper();
+            self.renewal = Some(Instant::now() + RENEWAL);
+        } else {
+            self.renew_keeper();
+        }
     }
 
     /// Starts another keeper.
@@ -206,84 +184,13 @@ impl Fleet<'_> {
     /// The clients of every slot are served, for the first time.
     pub(super) fn all_ready(&mut self) {
         self.phase = Phase::Serving;
-        super::tell_service_manager(&[sd_notify::NotifyState::Ready]);
+        self.parts.legacy.tell(&[sd_notify::NotifyState::Ready]);
         if self.before.take() == Some(Before::Killed) {
             info!("the workers of the supervisor that was killed are replaced");
             if let Err(refused) = self.begin_reload() {
                 warn!("{refused}");
             }
         }
-    }
-
-    /// Lets another program show that it can take over; the result comes as [`Happened::Tried`].
-    pub(super) fn begin_upgrade(
-        &mut self,
-        program: Option<PathBuf>,
-        answer: oneshot::Sender<String>,
-    ) {
-        if self.phase != Phase::Serving || !self.announced {
-            let refused = "the workers are starting or ending; nothing is upgraded";
-            let _ = answer.send(refused.into());
-            return;
-        }
-        if self.reload.is_some() || self.upgrading {
-            let refused = "a reload or an upgrade is going on; wait until it is over";
-            let _ = answer.send(refused.into());
-            return;
-        }
-        let program = match program.map_or_else(upgrade::own_path, Ok) {
-            Ok(program) => program,
-            Err(error) => return self.no_upgrade(answer, &causes::on_one_line(&error)),
-        };
-        self.upgrading = true;
-        let note = serde_json::to_string(&self.manifest()).unwrap_or_default();
-        let happen = self.happen.clone();
-        tokio::task::spawn_blocking(move || {
-            let result = upgrade::try_out(&program, &note);
-            let _ = happen.send(Happened::Tried(Trial { program, result, answer }));
-        });
-    }
-
-    /// Gets ready to become the program, if it can take over.
-    pub(super) fn tried(&mut self, Trial { program, result, answer }: Trial) {
-        match result {
-            _ if self.phase != Phase::Serving => self.no_upgrade(answer, "the server is ending"),
-            Ok(version) => {
-                info!("upgrade: becoming {}, version {version}", program.display());
-                self.closing = Some(self.parts.steering.pause());
-                let until = Instant::now() + PATIENCE;
-                self.becoming = Some(Becoming { program, answer, until });
-            }
-            Err(error) => self.no_upgrade(answer, &causes::on_one_line(&error)),
-        }
-    }
-
-    /// Becomes the program; returns only when that fails.
-    pub(super) fn become_program(&mut self, Becoming { program, answer, .. }: Becoming) {
-        self.note();
-        let failure = match Signals::hold_back() {
-            Ok(()) => upgrade::become_program(&program),
-            Err(error) => error,
-        };
-        self.go_on(answer, &failure.to_string());
-    }
-
-    /// Nothing comes of becoming another program.
-    pub(super) fn go_on(&mut self, answer: oneshot::Sender<String>, why: &str) {
-        if let Err(error) = Signals::let_through() {
-            error!("cannot receive signals again: {error}");
-        }
-        if let Err(error) = self.parts.steering.unpause() {
-            error!("{}", causes::on_one_line(&error));
-        }
-        self.no_upgrade(answer, why);
-    }
-
-    fn no_upgrade(&mut self, answer: oneshot::Sender<String>, why: &str) {
-        self.upgrading = false;
-        error!("no upgrade: {why}; this program goes on");
-        // Whoever asked may have gone.
-        let _ = answer.send(why.into());
     }
 }
 

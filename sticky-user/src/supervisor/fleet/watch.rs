@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::error;
 
-use super::{Fleet, Happened, tell_service_manager};
+use super::{Fleet, Happened};
 use crate::steering::Steering;
 use crate::sys::readiness;
 
@@ -118,7 +118,7 @@ impl Fleet<'_> {
     /// Once in a while.
     pub(super) fn look_around(&mut self) {
         if sd_notify::watchdog_enabled().is_some() {
-            tell_service_manager(&[NotifyState::Watchdog]);
+            self.parts.legacy.tell(&[NotifyState::Watchdog]);
         }
         self.mend(None, None);
         self.look_for_strangers();

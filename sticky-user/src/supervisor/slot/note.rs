@@ -93,6 +93,23 @@ impl Clock {
     }
 }
 
+impl Note {
+    /// The worker that served, or was to.
+    pub fn main(&self) -> Option<WorkerId> {
+        self.main.as_ref().map(|worker| worker.id)
+    }
+
+    /// Its successor or predecessor.
+    pub fn other(&self) -> Option<WorkerId> {
+        self.other.as_ref().map(|worker| worker.id)
+    }
+
+    /// How often a worker was started here since one had failed.
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+}
+
 impl Slot {
     /// All that the next supervisor has to know of it.
     pub fn note(&self, clock: Clock) -> Note {

@@ -1,0 +1,241 @@
+//! What systemd is told, and what it stores: descriptors that outlive even the keeper, when all
+//! processes of the service are killed.
+//!
+//! systemd hands back what it was given when it starts the service again (`FileDescriptorStoreMax=`
+//! in the unit; `sd_notify(3)`, FDSTORE=1). One that does not read holds up nothing: it is told when
+//! it reads again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::env;
+use std::fmt::Write;
+use std::fs::File;
+use std::future;
+use std::io::{self, Read, Seek};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use sd_notify::NotifyState;
+use tokio::io::Interest;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use super::untold::{Next, Untold};
+use crate::keeper::Estate;
+use crate::notify;
+use crate::sys::readiness::{self, Watched};
+use crate::sys::{fd_passing, inherited, message};
+
+/// Begins the names of ours.
+const PREFIX: &str = "sticky.";
+/// The note has no descriptor of its own: it is the content of this one.
+const NOTE: &str = "note";
+/// So many states wait for it to read; of more, the oldest are not told.
+const STATES: usize = 64;
+/// Before another attempt, where nothing tells that it reads again.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long it may take to take the last words.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// The service manager, where there is one.
+#[derive(Debug)]
+pub(super) struct ServiceManager {
+    at: Option<SocketAddr>,
+    /// Where descriptors are stored.
+    note: Option<File>,
+    states: VecDeque<String>,
+    untold: Untold<OwnedFd>,
+    /// It did not take what this was to tell.
+    crowded: Option<Crowded>,
+}
+
+/// What tells that it reads again: its socket, where it is known.
+#[derive(Debug)]
+struct Crowded(Option<Watched<OwnedFd>>);
+
+impl ServiceManager {
+    /// systemd says in a variable how many descriptors it would take.
+    pub(super) fn open() -> io::Result<Self> {
+        let at = notify::supervisor().unwrap_or_else(|error| {
+            warn!("cannot tell the service manager anything: NOTIFY_SOCKET: {error}");
+            None
+        });
+        let wanted = at.is_some() && env::var("FDSTORE").is_ok_and(|most| most != "0");
+        let (states, untold) = (VecDeque::new(), Untold::default());
+        let mut this = Self { at, note: None, states, untold, crowded: None };
+        if wanted {
+            let note = File::from(memfd_create("sticky-note", MemfdFlags::CLOEXEC)?);
+            // That of a supervisor before this one, in the same place.
+            this.state(&[NotifyState::FdStoreRemove, NotifyState::FdName(&full(NOTE))]);
+            this.untold.keep(NOTE, note.try_clone()?.into());
+            this.note = Some(note);
+            this.flush();
+        }
+        Ok(this)
+    }
+
+    /// What systemd hands back; `None` where that is nothing.
+    pub(super) fn take() -> io::Result<Option<Estate>> {
+        let mut descriptors: BTreeMap<String, OwnedFd> = inherited::take_all(PREFIX)?
+            .into_iter()
+            .map(|(name, descriptor)| (name.trim_start_matches(PREFIX).into(), descriptor))
+            .collect();
+        let Some(note) = descriptors.remove(NOTE) else {
+            return Ok(None);
+        };
+        let (mut file, mut note) = (File::from(note), String::new());
+        file.rewind()?;
+        file.read_to_string(&mut note)?;
+        Ok((!note.is_empty()).then_some(Estate { descriptors, note }))
+    }
+
+    /// Tells a state.
+    pub(super) fn tell(&mut self, state: &[NotifyState<'_>]) {
+        self.state(state);
+        self.flush();
+    }
+
+    /// Stores a descriptor. Serving does not depend on it.
+    pub(super) fn keep(&mut self, name: &str, descriptor: BorrowedFd<'_>) {
+        if self.note.is_none() {
+            return;
+        }
+        match descriptor.try_clone_to_owned() {
+            Ok(descriptor) => {
+                if self.untold.was_told(name) {
+                    // It would hold both, and hand back either.
+                    self.state(&[NotifyState::FdStoreRemove, NotifyState::FdName(&full(name))]);
+                }
+                self.untold.keep(name, descriptor);
+            }
+            Err(error) => warn!("cannot store {name} with the service manager: {error}"),
+        }
+        self.flush();
+    }
+
+    /// Removes a descriptor.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.untold.forget(name);
+        self.flush();
+    }
+
+    /// Writes the note.
+    pub(super) fn note(&self, text: &str) {
+        let Some(note) = &self.note else {
+            return;
+        };
+        let write = || -> io::Result<()> {
+            // Whoever reads a half of it refuses it: it is JSON.
+            note.set_len(0)?;
+            note.write_all_at(text.as_bytes(), 0)
+        };
+        if let Err(error) = write() {
+            debug!("cannot write the note for the next supervisor: {error}");
+        }
+    }
+
+    /// Goes on telling as soon as it reads again; never resolves.
+    pub(super) async fn told(&mut self) {
+        loop {
+            match &self.crowded {
+                None => future::pending().await,
+                Some(Crowded(Some(socket))) => {
+                    // Where that fails, another socket is tried.
+                    let _ = socket.writable().await;
+                }
+                Some(Crowded(None)) => {
+                    sleep(PAUSE).await; // real delay: the limit of a user has no event
+                }
+            }
+            self.crowded = None;
+            self.flush();
+        }
+    }
+
+    /// Removes everything: the end of serving. Waits for it, for some time.
+    pub(super) async fn clear(mut self) {
+        self.untold.forget_all();
+        self.flush();
+        if self.crowded.is_some() && timeout(LAST_WORDS, self.told()).await.is_err() {
+            let told = self.states.is_empty() && self.untold.is_empty();
+            if !told {
+                warn!("the service manager did not read the last words within {LAST_WORDS:?}");
+            }
+        }
+    }
+
+    fn state(&mut self, states: &[NotifyState<'_>]) {
+        if self.at.is_none() {
+            return;
+        }
+        if self.states.len() >= STATES {
+            self.states.pop_front();
+        }
+        self.states.push_back(lines(states));
+    }
+
+    /// Tells what it takes at once.
+    fn flush(&mut self) {
+        let Some(at) = &self.at else {
+            return;
+        };
+        while self.crowded.is_none() {
+            let (text, descriptor) = match (self.states.front(), self.untold.next()) {
+                (Some(state), _) => (state.clone(), None),
+                (None, Some(Next::Keep(name, descriptor))) => {
+                    let store = [NotifyState::FdStore, NotifyState::FdName(&full(name))];
+                    (lines(&store), Some(descriptor.as_fd()))
+                }
+                (None, Some(Next::Forget(name))) => {
+                    (lines(&[NotifyState::FdStoreRemove, NotifyState::FdName(&full(name))]), None)
+                }
+                (None, Some(Next::Note(_)) | None) => return,
+            };
+            match send(at, &text, descriptor) {
+                Ok(Some(crowded)) => {
+                    self.crowded = Some(crowded);
+                    return;
+                }
+                Ok(None) => {}
+                // It is not there: serving does not depend on it.
+                Err(error) => debug!("cannot notify the service manager: {error}"),
+            }
+            if self.states.pop_front().is_none() {
+                self.untold.told();
+            }
+        }
+    }
+}
+
+fn full(name: &str) -> String {
+    format!("{PREFIX}{name}")
+}
+
+fn lines(states: &[NotifyState<'_>]) -> String {
+    states.iter().fold(String::new(), |mut text, state| {
+        // Into a string, which takes all.
+        let _ = writeln!(text, "{state}");
+        text
+    })
+}
+
+/// Never waits; what it gives tells when to try again.
+fn send(
+    at: &SocketAddr,
+    text: &str,
+    descriptor: Option<BorrowedFd<'_>>,
+) -> io::Result<Option<Crowded>> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.connect_addr(at)?;
+    match message::send(&socket, text.as_bytes(), descriptor) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let watched = readiness::watch(OwnedFd::from(socket), Interest::WRITABLE);
+            Ok(Some(Crowded(watched.ok())))
+        }
+        Err(error) if fd_passing::is_crowded(&error) => Ok(Some(Crowded(None))),
+        sent => sent.map(|()| None),
+    }
+}
