@@ -32,7 +32,7 @@ const NOT_INHERITED: [&str; 9] = [
 ];
 
 /// How long the guard of a worker may take to tell which process that is going to be.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A process that is going to be a worker.
 #[derive(Debug)]
