@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use super::Settings;
 use super::bus_sockets::BusSockets;
@@ -33,7 +34,7 @@ const NOT_INHERITED: [&str; 10] = [
 ];
 
 /// How long the guard of a worker may take to tell which process that is going to be.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A process that is going to be a worker.
 #[derive(Debug)]
@@ -153,11 +154,16 @@ fn told(guard: &mut Child) -> io::Result<u32> {
     while !text.ends_with('\n') {
         let time = Timespec::try_from(until.saturating_duration_since(Instant::now()));
         let mut ready = [PollFd::new(&said, PollFlags::IN)];
-        if poll(&mut ready, Some(&time.unwrap_or_default()))? == 0 {
-            let why =
-                format!("the worker's guard did not tell the worker's pid within {PATIENCE:?}");
-            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
-        }
+        match poll(&mut ready, Some(&time.unwrap_or_default())) {
+            Ok(0) => {
+                let why = "the worker's guard did not tell the worker's pid";
+                let why = format!("{why} within {PATIENCE:?}");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            }
+            // A signal, which is taken in later.
+            Err(Errno::INTR) => continue,
+            polled => polled?,
+        };
         // A line is written at once.
         let mut part = [0; 32];
         let length = said.read(&mut part)?;
