@@ -57,6 +57,7 @@ mod foreign;
 mod hang;
 mod log_steering;
 mod mapping;
+mod open_files;
 mod reload;
 mod rights;
 mod shutdown;
