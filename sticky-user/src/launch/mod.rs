@@ -1,6 +1,6 @@
 //! The moment between a supervisor's fork and the worker: what only the new process itself can do.
 //!
-//! It waits until the supervisor has noted it, gives up what the worker is not to have, and becomes
+//! It begins a session, waits until the supervisor has noted it, gives up what the worker is not to have, and becomes
 //! the worker.
 
 mod rights;
@@ -84,6 +84,9 @@ impl Launch {
 
     fn prepare(&self, this_binary: bool) -> Result<(), LaunchError> {
         if self.wait {
+            // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers; and no
+            // other process can join what the worker leads.
+            rustix::process::setsid().map_err(io::Error::from).map_err(step("begin a session"))?;
             wait().map_err(step("wait for the supervisor"))?;
         }
         close_range::close_on_exec(inherited::FIRST.unsigned_abs() + passed())

@@ -51,6 +51,15 @@ impl Legacy {
         Ok(())
     }
 
+    /// Another keeper in the place of one that the next supervisor would not find, which ends.
+    pub(super) fn replace(&mut self, run_dir: &RunDir) -> Result<(), KeeperError> {
+        let another = Keeper::start(&run_dir.keeper(), spawn::keeper())?;
+        let before = std::mem::replace(&mut self.keeper, another);
+        // As long as it takes: nobody waits for it.
+        tokio::spawn(before.leave());
+        Ok(())
+    }
+
     /// Nothing is left to nobody: the end of serving.
     pub(super) async fn dissolve(self) {
         self.store.clear();

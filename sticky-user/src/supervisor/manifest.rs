@@ -10,7 +10,7 @@ use super::slot::WorkerId;
 use crate::steering::{Mode, ModeChoice, Noted};
 
 /// Another one, and the next supervisor does not try to understand the rest.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 
 /// The port, and who serves it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,7 +55,10 @@ pub enum ManifestError {
     #[error("cannot read what the supervisor before this one noted")]
     Unreadable(#[from] serde_json::Error),
     /// It is of another layout.
-    #[error("the supervisor before this one was of a version that this one does not understand")]
+    #[error(
+        "the supervisor before this one was of a version that this one does not understand; end it \
+         with its own `sticky stop`, and then start this one"
+    )]
     Layout,
     /// Something cannot be changed while workers of the other supervisor serve.
     #[error(

@@ -5,8 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open,
+    pidfd_send_signal, waitid,
 };
 use tokio::io::Interest;
 use tokio::task::JoinHandle;
@@ -87,8 +89,14 @@ impl Process {
     /// Sends a signal to the worker and the processes that it has started. A worker that has
     /// ended in the meantime is not an error.
     pub(super) fn signal(&self, signal: Signal) {
-        if !self.has_ended() {
-            send(self.group, signal);
+        if self.has_ended() {
+            return;
+        }
+        // Before it has begun a session of its own, it leads no group and has started nothing.
+        if kill_process_group(self.group, signal) == Err(Errno::SRCH)
+            && let Err(error) = pidfd_send_signal(&self.pidfd, signal)
+        {
+            debug!("cannot signal worker {}: {error}", self.pid);
         }
     }
 
@@ -109,7 +117,7 @@ fn pid_of(pid: u32) -> io::Result<Pid> {
     pid.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
-/// Each worker leads a process group of its own.
+/// Each worker leads a session of its own, and in it a process group.
 fn send(group: Pid, signal: Signal) {
     if let Err(error) = kill_process_group(group, signal) {
         debug!("cannot signal worker {group:?}: {error}");

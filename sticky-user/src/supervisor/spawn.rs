@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 
 use command_fds::{CommandFdExt, FdMapping};
 
 use super::Settings;
 use super::bus_sockets::BusSockets;
-use super::run_dir::RunDir;
 use crate::launch::THIS_BINARY;
 use crate::steering::Steering;
 use crate::sys::inherited;
@@ -57,15 +57,17 @@ pub(super) fn keeper() -> Command {
 #[derive(Clone, Copy)]
 pub(super) struct Workshop<'a> {
     pub(super) settings: &'a Settings,
-    pub(super) run_dir: &'a RunDir,
+    /// The directory of the workers' sockets.
+    pub(super) workers: &'a Path,
     pub(super) steering: &'a dyn Steering,
     pub(super) bus: Option<&'a BusSockets>,
 }
 
 impl Workshop<'_> {
     /// Starts a worker for `slot`, by way of the launcher (`sticky launch`), which sets
-    /// `LISTEN_PID` to its own pid, waits for [`Launched::go`] and becomes the worker.
-    pub(super) fn start(self, slot: u32) -> io::Result<Launched> {
+    /// `LISTEN_PID` to its own pid, waits for [`Launched::go`] and becomes the worker. `notify` is the
+    /// name of the socket on which it is heard, and `turn` the file that it locks while it accepts.
+    pub(super) fn start(self, slot: u32, notify: &str, turn: File) -> io::Result<Launched> {
         let settings = self.settings;
         let mut command = Command::new(THIS_BINARY);
         command.arg0("sticky").args(["launch", "--wait"]);
@@ -88,16 +90,14 @@ impl Workshop<'_> {
             .env("STICKY_WORKERS", settings.plan.mapping.slots().to_string())
             .env("STICKY_MODE", self.steering.mode().name())
             .env("STICKY_DRAIN_TIMEOUT", drain_timeout)
-            .env("NOTIFY_SOCKET", self.run_dir.notify())
+            .env("NOTIFY_SOCKET", self.workers.join(notify))
             .stdin(Stdio::piped())
             // Standard output is for what the supervisor says to scripts.
-            .stdout(io::stderr().as_fd().try_clone_to_owned()?)
-            // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers.
-            .process_group(0);
+            .stdout(io::stderr().as_fd().try_clone_to_owned()?);
         if let Some(watchdog) = settings.watchdog {
             command.env("WATCHDOG_USEC", watchdog.as_micros().to_string());
         }
-        self.pass(&mut command, slot)?;
+        self.pass(&mut command, slot, turn)?;
         let mut child = command.spawn()?;
         let gate = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
         Ok(Launched { pid: child.id(), gate })
@@ -105,7 +105,7 @@ impl Workshop<'_> {
 
     /// The slot's socket as under systemd, so that any program can use it. What only programs that
     /// know of it can use comes behind: one that accepts on all of `LISTEN_FDS` shall not trip.
-    fn pass(self, command: &mut Command, slot: u32) -> io::Result<()> {
+    fn pass(self, command: &mut Command, slot: u32, turn: File) -> io::Result<()> {
         let mut names = Vec::new();
         let mut descriptors: Vec<OwnedFd> = Vec::new();
         for lent in self.steering.lend(slot)? {
@@ -113,11 +113,11 @@ impl Workshop<'_> {
             descriptors.push(lent.descriptor);
         }
         names.push("turn");
-        descriptors.push(self.turn(slot)?.into());
+        descriptors.push(turn.into());
         if let Some(bus) = self.bus {
             names.push("bus");
             descriptors.push(bus.lend(slot)?);
-            command.env("STICKY_BUS", bus.directory());
+            command.env("STICKY_BUS", self.workers);
         }
         let (first, others) = names.split_first().ok_or(io::ErrorKind::NotFound)?;
         command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", first);
@@ -126,12 +126,5 @@ impl Workshop<'_> {
         let mappings = mappings.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd });
         command.fd_mappings(mappings.collect()).map_err(io::Error::other)?;
         Ok(())
-    }
-
-    /// The file that a worker locks while it accepts. Opened for each, since a lock belongs to
-    /// what was opened.
-    fn turn(self, slot: u32) -> io::Result<File> {
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false).open(self.run_dir.turn(slot))
     }
 }

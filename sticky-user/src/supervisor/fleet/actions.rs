@@ -6,11 +6,13 @@ use std::time::Instant;
 use rustix::process::Signal;
 use tracing::{debug, error, warn};
 
+use super::super::notify::NotifySocket;
 use super::super::process::{Ended, Process};
+use super::super::run_dir;
 use super::super::slot::{Action, Event, Why, WorkerId};
-use super::super::spawn::Workshop;
+use super::super::spawn::{Launched, Workshop};
 use super::seat::Worker;
-use super::{Error, Fleet, Happened, Phase};
+use super::{Error, Fleet, Happened, Parts, Phase};
 
 impl Fleet<'_> {
     /// Tells a slot what happened and does what it wants done.
@@ -69,29 +71,57 @@ impl Fleet<'_> {
             Err(source) if self.phase == Phase::Starting => Err(Error::Spawn { slot, source }),
             Err(error) => {
                 error!(slot, "cannot start a worker: {error}");
-                self.last_words(slot, id, Ended::Unknown);
+                self.not_started(slot, &error);
                 self.tell(slot, Event::Gone(id))
             }
         }
     }
 
     fn start(&mut self, slot: u32, id: WorkerId) -> io::Result<()> {
-        let workshop = Workshop {
-            settings: self.settings,
-            run_dir: &self.parts.run_dir,
-            steering: &*self.parts.steering,
-            bus: self.parts.bus.as_ref(),
+        self.restore_for_a_worker().map_err(io::Error::other)?;
+        let notify = NotifySocket::bind(&self.parts.run_dir, run_dir::notify(slot, id))?;
+        let (launched, process) = match self.launch(slot, id, &notify) {
+            Ok(launched) => launched,
+            Err(error) => {
+                self.close(&notify);
+                return Err(error);
+            }
         };
-        let launched = workshop.start(slot)?;
-        let process = self.watched(slot, id, |ended| Process::watch(launched.pid, ended))?;
         debug!(slot, pid = process.pid, "worker started");
         let Some(seat) = self.seats.get_mut(slot as usize) else {
             return Ok(());
         };
-        seat.workers.push(Worker::new(id, process));
+        seat.workers.push(Worker::new(id, process, notify));
         // From now on the next supervisor would find it.
         self.remember(slot, id);
         launched.go()
+    }
+
+    /// The process, which waits until it may go on.
+    fn launch(
+        &mut self,
+        slot: u32,
+        id: WorkerId,
+        notify: &NotifySocket,
+    ) -> io::Result<(Launched, Process)> {
+        let Parts { run_dir, steering, bus, .. } = &mut self.parts;
+        let turn = run_dir.turn(slot)?;
+        let workshop = Workshop {
+            settings: self.settings,
+            workers: run_dir.workers(),
+            steering: &**steering,
+            bus: bus.as_ref(),
+        };
+        let launched = workshop.start(slot, notify.name(), turn)?;
+        let process = self.watched(slot, id, |ended| Process::watch(launched.pid, ended))?;
+        Ok((launched, process))
+    }
+
+    /// Nobody is to find the socket of a worker that is no more.
+    pub(super) fn close(&self, notify: &NotifySocket) {
+        if let Err(error) = self.parts.run_dir.remove_for_workers(notify.name()) {
+            debug!("cannot remove {}: {error}", notify.name());
+        }
     }
 
     /// Watches a worker's process, so that its end is noticed.

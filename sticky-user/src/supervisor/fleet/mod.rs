@@ -1,13 +1,16 @@
 //! The workers of all slots: carries out what the slots want, and tells them what happened.
 //!
 //! `mod.rs` waits for what happens, `events.rs` takes it in, `actions.rs` does what follows;
-//! `reload.rs`, `failover.rs` and `succession.rs` are what concerns more than one slot.
+//! `reload.rs`, `failover.rs` and `succession.rs` are what concerns more than one slot; `hearing.rs` is
+//! what workers say, `restore.rs` what somebody removed.
 
 mod actions;
 mod events;
 mod failover;
+mod hearing;
 mod reload;
 mod report;
+mod restore;
 mod seat;
 mod succession;
 mod watch;
@@ -28,7 +31,6 @@ use self::watch::Watch;
 use super::bus_sockets::BusSockets;
 use super::control::Control;
 use super::legacy::Legacy;
-use super::notify::NotifySocket;
 use super::process::Ended;
 use super::run_dir::RunDir;
 use super::signals::Signals;
@@ -70,7 +72,6 @@ enum Happened {
 pub(super) struct Parts {
     pub(super) steering: Box<dyn Steering>,
     pub(super) bus: Option<BusSockets>,
-    pub(super) notify: NotifySocket,
     pub(super) control: Control,
     pub(super) signals: Signals,
     pub(super) legacy: Legacy,
@@ -97,6 +98,8 @@ pub(super) struct Fleet<'a> {
     /// Whose workers these are, until they are looked after.
     before: Option<Before>,
     watch: Watch,
+    /// Where to begin to listen: at the worker behind the last that was heard.
+    heard: usize,
     /// Something changed that the next supervisor has to know.
     changed: bool,
     takeovers: u32,
@@ -130,6 +133,7 @@ impl<'a> Fleet<'a> {
             renewal: None,
             before: None,
             watch,
+            heard: 0,
             changed: true,
             takeovers: 0,
             rolled_back: None,
@@ -173,10 +177,12 @@ impl<'a> Fleet<'a> {
                 self.note();
             }
             let deadline = self.deadline();
-            let Parts { notify, signals, control, legacy, .. } = &mut self.parts;
+            let Parts { signals, control, legacy, .. } = &mut self.parts;
             tokio::select! {
                 Some(happened) = self.happened.recv() => self.on(happened)?,
-                notification = notify.next() => self.notified(&notification)?,
+                (slot, id, said) = hearing::next(&mut self.seats, &mut self.heard) => {
+                    self.notified(slot, id, &said)?;
+                }
                 asked = signals.next() => self.signalled(asked)?,
                 request = control.next() => self.answer(request)?,
                 closed = done(&mut self.closing) => self.closed(closed)?,

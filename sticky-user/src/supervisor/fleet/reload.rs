@@ -1,6 +1,7 @@
 //! Another worker in the place of each, one slot after the other.
 
 use std::collections::VecDeque;
+use std::io;
 
 use sd_notify::NotifyState;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -10,6 +11,7 @@ use super::super::process::Ended;
 use super::super::progress::Progress;
 use super::super::slot::{Action, Event, WorkerId};
 use super::{Fleet, Phase, tell_service_manager};
+use crate::causes;
 
 /// A reload that goes on.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Reload {
     listener: UnboundedSender<Progress>,
     /// How the new worker ended, if it did.
     ended: Option<Ended>,
+    /// Why there is none.
+    not_started: Option<String>,
 }
 
 impl Fleet<'_> {
@@ -36,7 +40,7 @@ impl Fleet<'_> {
         let (listener, progress) = unbounded_channel();
         let mut left: VecDeque<u32> = self.settings.plan.mapping.slots().iter().collect();
         let slot = left.pop_front().unwrap_or(0);
-        self.reload = Some(Reload { slot, left, listener, ended: None });
+        self.reload = Some(Reload { slot, left, listener, ended: None, not_started: None });
         if let Ok(now) = NotifyState::monotonic_usec_now() {
             tell_service_manager(&[NotifyState::Reloading, now]);
         }
@@ -53,6 +57,13 @@ impl Fleet<'_> {
         // A slot without a worker, or with one that starts, gets a new one anyway.
         if let Err(error) = self.tell(slot, Event::Replace) {
             warn!(slot, "{error}");
+        }
+        if let Some(reload) = &mut self.reload
+            && reload.slot == slot
+            && let Some(why) = reload.not_started.take()
+        {
+            // Of a slot that had none before; it is tried again, as after a death.
+            return self.fail_reload(slot, why);
         }
         let replacing = |seat: &super::Seat| seat.slot.is_replacing();
         if !self.seats.get(slot as usize).is_some_and(replacing) && self.reload.is_some() {
@@ -81,9 +92,22 @@ impl Fleet<'_> {
         }
     }
 
+    /// A worker cannot be started.
+    pub(super) fn not_started(&mut self, slot: u32, error: &io::Error) {
+        if let Some(reload) = self.reload.as_mut().filter(|reload| reload.slot == slot) {
+            let why = causes::on_one_line(error);
+            reload.not_started = Some(format!("its new worker cannot be started: {why}"));
+        }
+    }
+
+    fn fail_reload(&mut self, slot: u32, why: String) {
+        warn!(slot, "the reload is over: {why}");
+        self.end_reload(Progress::Failed { slot, why });
+    }
+
     /// The second of two workers has gone.
     pub(super) fn reload_ended(&mut self, slot: u32, how: Action) {
-        let Some(reload) = self.reload.as_ref().filter(|reload| reload.slot == slot) else {
+        let Some(reload) = self.reload.as_mut().filter(|reload| reload.slot == slot) else {
             return;
         };
         if how == Action::Replaced {
@@ -91,9 +115,9 @@ impl Fleet<'_> {
             return self.next_slot();
         }
         let how = reload.ended.unwrap_or(Ended::Unknown);
-        let why = format!("its new worker {how} before it was ready; the old one goes on");
-        warn!(slot, "the reload is over: {why}");
-        self.end_reload(Progress::Failed { slot, why });
+        let why = reload.not_started.take();
+        let why = why.unwrap_or_else(|| format!("its new worker {how} before it was ready"));
+        self.fail_reload(slot, format!("{why}; the old one goes on"));
     }
 
     fn next_slot(&mut self) {
@@ -102,7 +126,7 @@ impl Fleet<'_> {
         };
         if let Some(next) = reload.left.pop_front() {
             reload.slot = next;
-            reload.ended = None;
+            (reload.ended, reload.not_started) = (None, None);
             return self.replace();
         }
         let workers = self.settings.plan.mapping.slots().get();

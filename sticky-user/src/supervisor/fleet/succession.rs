@@ -9,7 +9,9 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::super::manifest::{Manifest, SlotNote, WorkerNote};
+use super::super::notify::NotifySocket;
 use super::super::process::Process;
+use super::super::run_dir;
 use super::super::signals::Signals;
 use super::super::slot::{Resumed, Slot, WorkerId};
 use super::super::upgrade::{self, UpgradeError};
@@ -55,13 +57,13 @@ impl Fleet<'_> {
     pub(super) fn entrust(&mut self) -> Result<(), Error> {
         let gather = || -> io::Result<Kept> {
             let mut kept = self.parts.steering.kept()?;
-            self.parts.notify.keep(&mut kept)?;
             self.parts.control.keep(&mut kept)?;
             if let Some(bus) = &self.parts.bus {
                 bus.keep(&mut kept)?;
             }
             for worker in self.seats.iter().flat_map(|seat| &seat.workers) {
                 kept.insert(name(worker.process.pid), worker.process.pidfd().try_clone()?);
+                kept.insert(notify_name(worker.process.pid), worker.notify.try_clone()?);
             }
             Ok(kept)
         };
@@ -76,8 +78,11 @@ impl Fleet<'_> {
     pub(super) fn remember(&mut self, slot: u32, id: WorkerId) {
         let worker = self.seats.get(slot as usize).and_then(|seat| seat.worker(Some(id)));
         let kept = worker.map(|worker| {
-            let descriptor = worker.process.pidfd().as_fd();
-            self.parts.legacy.keep(&name(worker.process.pid), descriptor)
+            let (pid, process) = (worker.process.pid, worker.process.pidfd().as_fd());
+            let notify =
+                worker.notify.try_clone().map_err(Error::system("keep a notify socket"))?;
+            self.parts.legacy.keep(&notify_name(pid), notify.as_fd())?;
+            Ok::<_, Error>(self.parts.legacy.keep(&name(pid), process)?)
         });
         if let Some(Err(error)) = kept {
             // Whether it has ended is heard by its process, and mended there.
@@ -89,8 +94,10 @@ impl Fleet<'_> {
     /// A worker has gone.
     pub(super) fn forget(&mut self, pid: u32) {
         self.changed = true;
-        if let Err(error) = self.parts.legacy.forget(&name(pid)) {
-            warn!("{}", causes::on_one_line(&error));
+        for name in [name(pid), notify_name(pid)] {
+            if let Err(error) = self.parts.legacy.forget(&name) {
+                warn!("{}", causes::on_one_line(&error));
+            }
         }
     }
 
@@ -171,11 +178,17 @@ impl Fleet<'_> {
             let mut find = |note: Option<WorkerNote>| {
                 let note = note?;
                 let pidfd = left.remove(&name(note.pid))?;
+                let notify = run_dir::notify(slot, note.id);
+                let notify = match left.remove(&notify_name(note.pid)) {
+                    Some(socket) => NotifySocket::of(socket, notify),
+                    None => NotifySocket::bind(&self.parts.run_dir, notify),
+                };
+                let notify = notify.ok()?;
                 let watch = |ended| Process::of(note.pid, pidfd, ended);
                 let process = self.watched(slot, note.id, watch).ok()?;
                 let since = now.checked_sub(note.running()).unwrap_or(now);
                 let WorkerNote { id, ready, adopts, .. } = note;
-                Some(Worker { id, process, since, ready, adopts, bus: None })
+                Some(Worker { since, ready, adopts, ..Worker::new(id, process, notify) })
             };
             let (main, other) = (find(note.main), find(note.other));
             let resumed =
@@ -279,4 +292,8 @@ impl Fleet<'_> {
 
 fn name(pid: u32) -> String {
     format!("{PROCESS}{pid}")
+}
+
+fn notify_name(pid: u32) -> String {
+    format!("notify-{pid}")
 }

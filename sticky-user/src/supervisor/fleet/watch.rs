@@ -1,8 +1,7 @@
 //! What is looked after without being asked: listeners that are shut down, queues of slots without
-//! a worker, and programs that join the port.
+//! a worker, programs that join the port, and files that are removed.
 
 use std::collections::{BTreeSet, HashMap};
-use std::future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -20,34 +19,35 @@ use crate::listener::Strangers;
 use crate::steering::Steering;
 use crate::sys::readiness;
 
-/// Between two looks at who listens on the port: nothing tells when somebody joins.
+/// Between two looks at who listens on the port, and at the files: nothing tells when somebody joins, or
+/// removes what is in use.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// The tasks that watch.
 pub(super) struct Watch {
     listeners: HashMap<u32, Task>,
     queues: HashMap<u32, Task>,
-    /// Where there is something to do once in a while.
-    interval: Option<Interval>,
+    interval: Interval,
     strangers: Option<Strangers>,
     known: BTreeSet<u64>,
+    /// What was removed cannot be made anew, and that was said.
+    pub(super) unrestored: bool,
 }
 
 impl Watch {
     pub(super) fn of(steering: &dyn Steering, happen: &UnboundedSender<Happened>) -> Self {
         let strangers = steering.listeners().map(Strangers::to);
         let of_service = sd_notify::watchdog_enabled().map(|watchdog| LOOK.min(watchdog / 2));
-        let interval = of_service.or(strangers.as_ref().map(|_| LOOK)).map(|pause| {
-            let mut interval = interval(pause.max(Duration::from_millis(1)));
-            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            interval
-        });
+        let pause = of_service.unwrap_or(LOOK).max(Duration::from_millis(1));
+        let mut interval = interval(pause);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut this = Self {
             listeners: HashMap::new(),
             queues: HashMap::new(),
             interval,
             strangers,
             known: BTreeSet::new(),
+            unrestored: false,
         };
         for slot in (0..).take(steering.listeners().iter().flat_map(|it| it.iter()).count()) {
             this.listener(slot, steering, happen);
@@ -72,10 +72,7 @@ impl Watch {
     }
 
     pub(super) async fn tick(&mut self) {
-        match &mut self.interval {
-            Some(interval) => drop(interval.tick().await),
-            None => future::pending().await,
-        }
+        self.interval.tick().await;
     }
 
     /// Tells once when connections wait at `slot`.
@@ -130,6 +127,7 @@ impl Fleet<'_> {
         if sd_notify::watchdog_enabled().is_some() {
             tell_service_manager(&[NotifyState::Watchdog]);
         }
+        self.look_at_files();
         let Some(strangers) = &self.watch.strangers else {
             return;
         };
