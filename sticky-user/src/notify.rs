@@ -3,80 +3,150 @@
 use std::env;
 use std::fmt::Write;
 use std::io;
-use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use sd_notify::NotifyState;
+use tokio::net::UnixDatagram;
 use tokio::time::sleep;
-use tracing::debug;
+use tracing::{debug, warn};
 
-/// Before another attempt, when the supervisor has much to read.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Before another attempt to tell what has to be told.
+const PAUSE: Duration = Duration::from_millis(250);
 
-/// Tells, and never waits: a supervisor that does not read must not stop its workers
-/// (`WouldBlock`). Where nobody wants to hear, nothing is told.
-pub(crate) fn tell(states: &[NotifyState<'_>]) -> io::Result<()> {
-    supervisor()?.map_or(Ok(()), |supervisor| tell_at(&supervisor, states))
+/// The way to the supervisor. It is opened once and kept: a worker whose clients have taken all
+/// descriptors can still say that it lives. Clones are the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Notifier(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    socket: UnixDatagram,
+    supervisor: SocketAddrUnix,
 }
 
-/// Where a supervisor wants to hear.
-pub(crate) fn supervisor() -> io::Result<Option<SocketAddr>> {
-    let Some(supervisor) = env::var_os("NOTIFY_SOCKET") else {
+impl Notifier {
+    /// To the supervisor that wants to hear; `None` where there is none, or no way to it. Needs a
+    /// tokio runtime.
+    pub(crate) fn from_env() -> Option<Self> {
+        let notifier = supervisor().and_then(|at| at.map(Self::to).transpose());
+        notifier
+            .inspect_err(|error| warn!("cannot tell the supervisor anything: {error}"))
+            .ok()
+            .flatten()
+    }
+
+    fn to(supervisor: SocketAddrUnix) -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+        let socket = UnixDatagram::from_std(socket.into())?;
+        Ok(Self(Arc::new(Inner { socket, supervisor })))
+    }
+
+    /// Tells, as soon as the supervisor has room for it: one that does not read is waited for.
+    pub(crate) async fn tell(&self, states: &[NotifyState<'_>]) -> io::Result<()> {
+        let mut message = String::new();
+        for state in states {
+            // Into a string, which takes all.
+            let _ = writeln!(message, "{state}");
+        }
+        let Inner { socket, supervisor } = &*self.0;
+        if let Err(error) = socket.send(message.as_bytes()).await {
+            // Not connected yet, or to a socket that is no more.
+            debug!("connecting to the supervisor: {error}");
+            connect(socket, supervisor)?;
+            socket.send(message.as_bytes()).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells in the background, and tries until it is told.
+    pub(crate) fn tell_surely(&self, states: &[NotifyState<'static>]) {
+        let (this, states) = (self.clone(), states.to_vec());
+        let telling = async move {
+            while let Err(error) = this.tell(&states).await {
+                debug!("cannot tell the supervisor {states:?} yet: {error}");
+                sleep(PAUSE).await; // real delay: nothing tells that the supervisor is there
+            }
+        };
+        tokio::spawn(telling);
+    }
+}
+
+/// Where a supervisor, or a service manager, wants to hear.
+pub(crate) fn supervisor() -> io::Result<Option<SocketAddrUnix>> {
+    let Some(path) = env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else {
         return Ok(None);
     };
-    match supervisor.as_bytes() {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name).map(Some),
-        _ => SocketAddr::from_pathname(Path::new(&supervisor)).map(Some),
-    }
-}
-
-/// Tells in the background, as soon as the supervisor reads.
-pub(crate) fn tell_surely(states: &[NotifyState<'static>]) {
-    let states = states.to_vec();
-    let telling = async move {
-        loop {
-            match tell(&states) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return debug!("cannot tell the supervisor: {error}"),
-                Ok(()) => return,
-            }
-            sleep(PAUSE).await; // real delay: the socket does not tell when there is room
-        }
+    let address = match path.as_bytes() {
+        [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name),
+        path => SocketAddrUnix::new(path),
     };
-    tokio::spawn(telling);
-}
-
-/// [`tell`], at this address.
-pub(crate) fn tell_at(supervisor: &SocketAddr, states: &[NotifyState<'_>]) -> io::Result<()> {
-    let mut message = String::new();
-    for state in states {
-        // Into a string, which takes all.
-        let _ = writeln!(message, "{state}");
-    }
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    socket.send_to_addr(message.as_bytes(), supervisor).map(drop)
+    address.map(Some).map_err(|error| {
+        let why = format!("NOTIFY_SOCKET={}: {error}", path.display());
+        io::Error::new(io::Error::from(error).kind(), why)
+    })
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::path::Path;
+
+    use tempfile::tempdir;
+    use tokio::task::yield_now;
+
     use super::*;
 
-    #[test]
-    fn one_line_each_and_no_waiting() {
-        let folder = tempfile::tempdir().unwrap();
+    pub(crate) fn to(path: &Path) -> Notifier {
+        Notifier::to(SocketAddrUnix::new(path).unwrap()).unwrap()
+    }
+
+    const MANY: usize = 2000;
+
+    async fn heard(supervisor: &UnixDatagram) -> String {
+        let mut message = [0; 64];
+        let length = supervisor.recv(&mut message).await.unwrap();
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn one_line_each_and_waiting_for_room() {
+        let folder = tempdir().unwrap();
         let path = folder.path().join("notify.sock");
         let supervisor = UnixDatagram::bind(&path).unwrap();
-        let address = SocketAddr::from_pathname(&path).unwrap();
+        let notifier = to(&path);
         let states = [NotifyState::Ready, NotifyState::Custom("X_MORE=1")];
-        tell_at(&address, &states).unwrap();
-        let mut message = [0; 64];
-        let length = supervisor.recv(&mut message).unwrap();
-        assert_eq!(&message[..length], b"READY=1\nX_MORE=1\n");
-        let full = (0..100_000).find_map(|_| tell_at(&address, &states).err()).unwrap();
-        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        notifier.tell(&states).await.unwrap();
+        assert_eq!(heard(&supervisor).await, "READY=1\nX_MORE=1\n");
+
+        let telling = tokio::spawn(async move {
+            for _ in 0..MANY {
+                notifier.tell(&[NotifyState::Watchdog]).await.unwrap();
+            }
+        });
+        yield_now().await;
+        for _ in 0..MANY {
+            assert_eq!(heard(&supervisor).await, "WATCHDOG=1\n");
+        }
+        telling.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_supervisor_that_comes_later_or_again() {
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("notify.sock");
+        let notifier = to(&path);
+        assert!(notifier.tell(&[NotifyState::Ready]).await.is_err(), "nobody is there");
+        notifier.tell_surely(&[NotifyState::Ready]);
+        yield_now().await;
+        for _ in 0..2 {
+            let supervisor = UnixDatagram::bind(&path).unwrap();
+            assert_eq!(heard(&supervisor).await, "READY=1\n");
+            drop(supervisor);
+            std::fs::remove_file(&path).unwrap();
+            notifier.tell_surely(&[NotifyState::Ready]);
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Telling the supervisor how the bus is doing, through `NOTIFY_SOCKET`.
 
 use std::io;
-use std::os::unix::net::SocketAddr;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -10,7 +9,7 @@ use tokio::time::sleep;
 use tracing::debug;
 
 use super::health::Health;
-use crate::notify;
+use crate::notify::Notifier;
 
 /// What the message begins with; the rest of the line is [`Health`] as JSON.
 const HEALTH_VARIABLE: &str = "X_STICKY_BUS";
@@ -20,19 +19,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Begins to tell, where there is a supervisor to hear it; ends when the bus does.
 pub(super) fn start(health: watch::Receiver<Health>) {
-    match notify::supervisor() {
-        Ok(Some(supervisor)) => {
-            tokio::spawn(report(health, supervisor));
-        }
-        Ok(None) => {}
-        Err(error) => debug!("cannot tell the supervisor how the bus is doing: {error}"),
+    if let Some(notifier) = Notifier::from_env() {
+        tokio::spawn(report(health, notifier));
     }
 }
 
-async fn report(mut health: watch::Receiver<Health>, supervisor: SocketAddr) {
+async fn report(mut health: watch::Receiver<Health>, notifier: Notifier) {
     loop {
         let now = *health.borrow_and_update();
-        let told = tell(&supervisor, now);
+        let told = tell(&notifier, now).await;
         sleep(PAUSE).await; // real delay: what changes often is told once a second
         match told {
             Ok(()) if health.changed().await.is_err() => return,
@@ -42,15 +37,16 @@ async fn report(mut health: watch::Receiver<Health>, supervisor: SocketAddr) {
     }
 }
 
-fn tell(supervisor: &SocketAddr, health: Health) -> io::Result<()> {
+async fn tell(notifier: &Notifier, health: Health) -> io::Result<()> {
     let json = serde_json::to_string(&health)?;
-    notify::tell_at(supervisor, &[NotifyState::Custom(&format!("{HEALTH_VARIABLE}={json}"))])
+    notifier.tell(&[NotifyState::Custom(&format!("{HEALTH_VARIABLE}={json}"))]).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::bus::health::HealthReporter;
+    use crate::notify;
 
     async fn heard(supervisor: &tokio::net::UnixDatagram) -> Health {
         let mut message = [0; 4096];
@@ -66,8 +62,7 @@ mod tests {
         let path = folder.path().join("notify.sock");
         let supervisor = tokio::net::UnixDatagram::bind(&path).unwrap();
         let health = HealthReporter::default();
-        let reporting =
-            tokio::spawn(report(health.watch(), SocketAddr::from_pathname(path).unwrap()));
+        let reporting = tokio::spawn(report(health.watch(), notify::tests::to(&path)));
         assert_eq!(heard(&supervisor).await, Health::default());
         health.up(true);
         health.peers(2);

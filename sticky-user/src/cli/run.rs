@@ -44,7 +44,8 @@ pub(super) struct Args {
     #[command(flatten)]
     redis: RedisArgs,
 
-    /// The control socket; its directory is made, and is for this supervisor alone
+    /// The control socket; its directory is made, and is for this supervisor alone. Root's must not be
+    /// where another user can write
     #[arg(long, value_name = "PATH", env = "STICKY_CONTROL")]
     control: Option<PathBuf>,
 

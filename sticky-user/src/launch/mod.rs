@@ -1,7 +1,7 @@
 //! The moment between a supervisor's fork and the worker: what only the new process itself can do.
 //!
-//! It waits until the supervisor has noted it, gives up what the worker is not to have, and becomes
-//! the worker. Above it stays the [`guard`], which ends what the worker leaves behind.
+//! It begins a session, waits until the supervisor has noted it, gives up what the worker is not to have, and
+//! becomes the worker. Above it stays the [`guard`], which ends what the worker leaves behind.
 
 pub mod guard;
 mod rights;

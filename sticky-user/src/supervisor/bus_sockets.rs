@@ -2,14 +2,11 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Gid, Uid};
-use rustix::net::listen;
+use rustix::net::{SocketType, listen};
 
-use super::User;
+use super::run_dir::RunDir;
 use crate::bus::mesh;
 use crate::steering::Kept;
 
@@ -18,17 +15,24 @@ const BACKLOG: i32 = -1;
 
 /// A listening Unix socket for each slot, where workers can reach it.
 #[derive(Debug)]
-pub(super) struct BusSockets {
-    directory: PathBuf,
-    sockets: Vec<OwnedFd>,
-}
+pub(super) struct BusSockets(Vec<OwnedFd>);
 
 impl BusSockets {
-    /// Opens them. They belong to `user` where workers are another one.
-    pub(super) fn open(directory: &Path, slots: u32, user: Option<&User>) -> io::Result<Self> {
-        let open = |slot| open(directory, slot, user);
-        let sockets = (0..slots).map(open).collect::<io::Result<_>>()?;
-        Ok(Self { directory: directory.to_path_buf(), sockets })
+    /// Opens them.
+    pub(super) fn open(run_dir: &RunDir, slots: u32) -> io::Result<Self> {
+        (0..slots).map(|slot| open(run_dir, slot)).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Opens those anew that are no longer where workers look for them, and tells of which slots.
+    pub(super) fn restore(&mut self, run_dir: &RunDir) -> io::Result<Vec<u32>> {
+        let mut restored = Vec::new();
+        for (slot, socket) in (0..).zip(&mut self.0) {
+            if !run_dir.has_for_workers(&mesh::socket_name(slot)) {
+                *socket = open(run_dir, slot)?;
+                restored.push(slot);
+            }
+        }
+        Ok(restored)
     }
 
     /// Sees to it that the next worker of `slot`, which has none, can use its socket: another one where
@@ -36,52 +40,40 @@ impl BusSockets {
     pub(super) fn mend(
         &mut self,
         slot: u32,
-        user: Option<&User>,
+        run_dir: &RunDir,
     ) -> io::Result<Option<(String, &OwnedFd)>> {
-        let socket = self.sockets.get_mut(slot as usize).ok_or(io::ErrorKind::NotFound)?;
+        let socket = self.0.get_mut(slot as usize).ok_or(io::ErrorKind::NotFound)?;
         if !is_shut(socket)? {
             // A worker may have said that fewer may wait.
             listen(&*socket, BACKLOG)?;
             return Ok(None);
         }
-        std::fs::remove_file(mesh::socket(&self.directory, slot))?;
-        *socket = open(&self.directory, slot, user)?;
+        run_dir.remove_for_workers(&mesh::socket_name(slot))?;
+        *socket = open(run_dir, slot)?;
         Ok(Some((name(slot), socket)))
     }
 
     /// Takes over those that an earlier supervisor left; `None` unless there is one for each slot.
-    pub(super) fn resume(directory: &Path, slots: u32, left: &mut Kept) -> Option<Self> {
-        let sockets = (0..slots).map(|slot| left.remove(&name(slot))).collect::<Option<_>>()?;
-        Some(Self { directory: directory.to_path_buf(), sockets })
+    pub(super) fn resume(slots: u32, left: &mut Kept) -> Option<Self> {
+        (0..slots).map(|slot| left.remove(&name(slot))).collect::<Option<_>>().map(Self)
     }
 
     /// Adds duplicates to what is kept for the next supervisor.
     pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
-        for (slot, socket) in (0..).zip(&self.sockets) {
+        for (slot, socket) in (0..).zip(&self.0) {
             kept.insert(name(slot), socket.try_clone()?);
         }
         Ok(())
     }
 
-    /// Where they are.
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
     /// A duplicate for a worker of `slot`.
     pub(super) fn lend(&self, slot: u32) -> io::Result<OwnedFd> {
-        self.sockets.get(slot as usize).ok_or(io::ErrorKind::NotFound)?.try_clone()
+        self.0.get(slot as usize).ok_or(io::ErrorKind::NotFound)?.try_clone()
     }
 }
 
-fn open(directory: &Path, slot: u32, user: Option<&User>) -> io::Result<OwnedFd> {
-    let path = mesh::socket(directory, slot);
-    let socket = UnixListener::bind(&path)?;
-    if let Some(user) = user {
-        let (uid, gid) = (Uid::from_raw(user.uid()), Gid::from_raw(user.gid()));
-        rustix::fs::chown(&path, Some(uid), Some(gid))?;
-    }
-    Ok(socket.into())
+fn open(run_dir: &RunDir, slot: u32) -> io::Result<OwnedFd> {
+    run_dir.bind_for_workers(&mesh::socket_name(slot), SocketType::STREAM)
 }
 
 /// Whether somebody has shut the listener down, which ends it for good and for all who hold it.
@@ -91,6 +83,7 @@ fn is_shut(listener: &OwnedFd) -> io::Result<bool> {
     Ok(ends.iter().any(|it| it.revents().intersects(PollFlags::RDHUP | PollFlags::HUP)))
 }
 
+/// Its name among what is kept for the next supervisor.
 fn name(slot: u32) -> String {
     format!("bus-{slot}")
 }

@@ -57,7 +57,10 @@ pub enum ManifestError {
     #[error("cannot read what the supervisor before this one noted")]
     Unreadable(#[from] serde_json::Error),
     /// It is of another layout.
-    #[error("the supervisor before this one was of a version that this one does not understand")]
+    #[error(
+        "the supervisor before this one was of a version that this one does not understand; end it \
+         with its own `sticky stop`, and then start this one"
+    )]
     Layout,
     /// Something cannot be changed while workers of the other supervisor serve.
     #[error(

@@ -1,35 +1,45 @@
-//! The receiving end of `NOTIFY_SOCKET`: what workers say of themselves.
+//! The receiving ends of `NOTIFY_SOCKET`: what workers say of themselves.
+//!
+//! Each worker has a socket of its own, by which it is known who speaks. Workers of one user can write
+//! to each other's all the same, so the kernel is asked of each message whose it is.
 
 use std::io::{self, IoSliceMut};
-use std::iter;
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
-use std::os::unix::fs::chown;
-use std::path::Path;
+use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use procfs::process::Process;
 use rustix::net::sockopt::set_socket_passcred;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
-use rustix::process::{Pid, getpgid};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SocketType, recvmsg,
+};
+use rustix::process::{Pid, getsid};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
-use tracing::error;
+use tokio::time::{Sleep, sleep};
+use tracing::{error, warn};
 
-use super::User;
+use super::run_dir::RunDir;
 use crate::bus::Health;
-use crate::steering::Kept;
 
 /// The longest message that is read; systemd has the same limit.
 const LONGEST: usize = 4096;
 
-/// Pause after a failure, such as no memory: workers are served all the same.
-const PAUSE: Duration = Duration::from_millis(100);
+/// So many messages of a worker are heard at once.
+const AT_ONCE: usize = 64;
 
-/// A message of a worker.
-#[derive(Debug, PartialEq, Eq)]
+/// After that many, how long a worker is not heard: one that says too much waits, and nobody else.
+/// The same after a failure, such as no memory.
+const REST: Duration = Duration::from_millis(20);
+
+/// So far a process may be from the worker that has started it.
+const GENERATIONS: usize = 16;
+
+/// What a worker says, in one message or some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Notification {
-    /// The worker: the leader of the process group that the message came from.
-    pub(super) worker: u32,
     /// Whether it says that the worker is ready.
     pub(super) ready: bool,
     /// Whether it says that the worker does not hang.
@@ -40,89 +50,182 @@ pub(super) struct Notification {
     pub(super) bus: Option<Health>,
 }
 
-/// Its name among what is kept for the next supervisor.
-const NAME: &str = "notify";
-
-#[derive(Debug)]
-pub(super) struct NotifySocket(UnixDatagram);
-
-impl NotifySocket {
-    /// Opens it, for `user` to write to where workers are another one.
-    pub(super) fn bind(path: &Path, user: Option<&User>) -> io::Result<Self> {
-        let socket = UnixDatagram::bind(path)?;
-        set_socket_passcred(&socket, true)?;
-        if let Some(user) = user {
-            chown(path, Some(user.uid()), Some(user.gid()))?;
-        }
-        Ok(Self(socket))
-    }
-
-    /// Takes over the one that an earlier supervisor left, with all that waits in it.
-    pub(super) fn resume(left: &mut Kept) -> io::Result<Self> {
-        let socket = left.remove(NAME).ok_or(io::ErrorKind::NotFound)?;
-        UnixDatagram::from_std(socket.into()).map(Self)
-    }
-
-    /// Adds a duplicate to what is kept for the next supervisor.
-    pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
-        kept.insert(NAME.into(), self.0.as_fd().try_clone_to_owned()?);
-        Ok(())
-    }
-
-    /// Waits for the next message that can be understood.
-    pub(super) async fn next(&self) -> Notification {
-        loop {
-            match self.0.async_io(Interest::READABLE, || self.receive()).await {
-                Ok(Some(notification)) => return notification,
-                Ok(None) => {}
-                Err(error) => {
-                    error!("cannot hear the workers: {error}; trying again in {PAUSE:?}");
-                    tokio::time::sleep(PAUSE).await; // real delay: no event tells it may work now
-                }
-            }
-        }
-    }
-
-    /// What waits to be heard, at most as much as is heard in a moment.
-    pub(super) fn heard(&self) -> Vec<Notification> {
-        const AT_ONCE: usize = 1024;
-        let messages = iter::repeat_with(|| self.receive()).take(AT_ONCE);
-        messages.map_while(Result::ok).flatten().collect()
-    }
-
-    fn receive(&self) -> io::Result<Option<Notification>> {
-        let mut text = [0; LONGEST];
-        let mut space =
-            [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(1))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-        let message = recvmsg(&self.0, &mut [IoSliceMut::new(&mut text)], &mut control, flags)?;
-        let mut sender = None;
-        for ancillary in control.drain() {
-            // Descriptors that came along are closed here, by being dropped.
-            if let RecvAncillaryMessage::ScmCredentials(credentials) = ancillary {
-                sender = Some(credentials.pid);
-            }
-        }
-        if message.flags.contains(ReturnFlags::TRUNC) {
-            return Ok(None);
-        }
-        let text = text.get(..message.bytes).unwrap_or_default();
-        let worker = sender.and_then(group_leader);
-        Ok(worker.map(|worker| Notification {
-            worker,
+impl Notification {
+    fn of(text: &[u8]) -> Self {
+        Self {
             ready: says(text, "READY=1"),
             alive: says(text, "WATCHDOG=1"),
             adopts: says(text, "X_STICKY_ADOPTS=1"),
             bus: bus(text),
-        }))
+        }
+    }
+
+    /// Adds what is said later.
+    fn and(&mut self, later: Self) {
+        let Self { ready, alive, adopts, bus } = later;
+        self.ready |= ready;
+        self.alive |= alive;
+        self.adopts |= adopts;
+        self.bus = bus.or(self.bus);
     }
 }
 
-/// A helper of the worker, such as `systemd-notify`, may speak for it.
-fn group_leader(sender: Pid) -> Option<u32> {
-    let leader = getpgid(Some(sender)).ok()?;
-    u32::try_from(leader.as_raw_nonzero().get()).ok()
+/// The socket of one worker.
+#[derive(Debug)]
+pub(super) struct NotifySocket {
+    /// The one that has the name; and, where somebody removed that, the one before, to which the
+    /// worker may be connected.
+    sockets: Vec<UnixDatagram>,
+    /// Its name in the directory of the workers' sockets.
+    name: String,
+    rest: Option<Pin<Box<Sleep>>>,
+    /// The last process that spoke here and is not the worker's.
+    stranger: Option<Pid>,
+}
+
+impl NotifySocket {
+    /// Opens it, for the worker to write to.
+    pub(super) fn bind(run_dir: &RunDir, name: String) -> io::Result<Self> {
+        let socket = run_dir.bind_for_workers(&name, SocketType::DGRAM)?;
+        set_socket_passcred(&socket, true)?;
+        Self::of(socket, name)
+    }
+
+    /// One that an earlier supervisor opened, with all that waits in it.
+    pub(super) fn of(socket: OwnedFd, name: String) -> io::Result<Self> {
+        let sockets = vec![UnixDatagram::from_std(socket.into())?];
+        Ok(Self { sockets, name, rest: None, stranger: None })
+    }
+
+    /// Opens it anew, where the worker looks for it and no longer finds it.
+    pub(super) fn restore(&mut self, run_dir: &RunDir) -> io::Result<()> {
+        let Self { mut sockets, .. } = Self::bind(run_dir, self.name.clone())?;
+        std::mem::swap(&mut self.sockets, &mut sockets);
+        self.sockets.extend(sockets.into_iter().next());
+        Ok(())
+    }
+
+    /// Its name in the directory of the workers' sockets.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A duplicate for the next supervisor.
+    pub(super) fn try_clone(&self) -> io::Result<OwnedFd> {
+        let socket = self.sockets.first().ok_or(io::ErrorKind::NotFound)?;
+        socket.as_fd().try_clone_to_owned()
+    }
+
+    /// Waits for something that `worker` says.
+    pub(super) fn poll_next(&mut self, worker: u32, cx: &mut Context<'_>) -> Poll<Notification> {
+        loop {
+            if let Some(rest) = &mut self.rest {
+                ready!(rest.as_mut().poll(cx));
+                self.rest = None;
+            }
+            // All of them, so that each wakes whoever waits here.
+            let ready = self.sockets.iter().filter(|it| it.poll_recv_ready(cx).is_ready()).count();
+            if ready == 0 {
+                return Poll::Pending;
+            }
+            if let Some(said) = self.hear(worker) {
+                return Poll::Ready(said);
+            }
+        }
+    }
+
+    /// What `worker` has said, as far as it is heard in a moment.
+    pub(super) fn hear(&mut self, worker: u32) -> Option<Notification> {
+        let mut said = None;
+        for socket in &self.sockets {
+            let ended = (0..AT_ONCE).find_map(|_| match receive(socket) {
+                Ok(message) => {
+                    let message = message.filter(|it| is_of(worker, it, &mut self.stranger));
+                    if let Some(Message { said: more, .. }) = message {
+                        said.get_or_insert_with(Notification::default).and(more);
+                    }
+                    None
+                }
+                Err(error) => Some(error),
+            });
+            match ended {
+                Some(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // So that the runtime knows.
+                    let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+                    let _ = socket.try_io(Interest::READABLE, nothing);
+                    continue;
+                }
+                Some(error) => error!(worker, "cannot hear the worker: {error}; trying again"),
+                None => {}
+            }
+            self.rest = Some(Box::pin(sleep(REST))); // real delay: others are heard meanwhile
+        }
+        said
+    }
+}
+
+struct Message {
+    sender: Option<Pid>,
+    said: Notification,
+}
+
+fn receive(socket: &UnixDatagram) -> io::Result<Option<Message>> {
+    let mut text = [0; LONGEST];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let message = recvmsg(socket, &mut [IoSliceMut::new(&mut text)], &mut control, flags)?;
+    let mut sender = None;
+    for ancillary in control.drain() {
+        // Descriptors that came along are closed here, by being dropped.
+        if let RecvAncillaryMessage::ScmCredentials(credentials) = ancillary {
+            sender = Some(credentials.pid);
+        }
+    }
+    if message.flags.contains(ReturnFlags::TRUNC) {
+        return Ok(None);
+    }
+    let said = Notification::of(text.get(..message.bytes).unwrap_or_default());
+    Ok(Some(Message { sender, said }))
+}
+
+/// Whether a message is the worker's. `stranger` is the last process whose message was not.
+fn is_of(worker: u32, message: &Message, stranger: &mut Option<Pid>) -> bool {
+    let Some(sender) = message.sender else {
+        return false;
+    };
+    if is_in_session(sender, worker) {
+        return true;
+    }
+    // One that says much is looked up once.
+    if *stranger == Some(sender) {
+        return false;
+    }
+    if descends(sender, worker) {
+        return true;
+    }
+    if stranger.replace(sender).is_none() {
+        warn!(
+            worker,
+            "process {} speaks for the worker, and is none that it has started, or has gone already: \
+             what such processes say is not believed",
+            sender.as_raw_nonzero()
+        );
+    }
+    false
+}
+
+/// The worker leads a session, which no process can join that was not born in it: a helper, such as
+/// `systemd-notify`, may speak for the worker.
+fn is_in_session(sender: Pid, worker: u32) -> bool {
+    getsid(Some(sender)).is_ok_and(|leader| leader.as_raw_nonzero().get().cast_unsigned() == worker)
+}
+
+/// A helper may have a session of its own.
+fn descends(sender: Pid, worker: u32) -> bool {
+    let parent = |&pid: &i32| Process::new(pid).and_then(|it| it.stat()).map(|it| it.ppid).ok();
+    let line = std::iter::successors(Some(sender.as_raw_nonzero().get()), parent);
+    line.take(GENERATIONS).any(|pid| pid.cast_unsigned() == worker)
 }
 
 /// Lines of `NAME=value`; unknown ones are ignored, as `sd_notify(3)` asks.
@@ -163,6 +266,16 @@ mod tests {
             assert!(!says_ready(other.as_bytes()), "{other:?}");
         }
         assert!(!says_ready(&[0xff, 0x00, b'=']));
+    }
+
+    #[test]
+    fn what_is_heard_together() {
+        let mut said = Notification { ready: true, ..Notification::default() };
+        let health = Health { up: true, ..Health::default() };
+        said.and(Notification { alive: true, bus: Some(health), ..Notification::default() });
+        said.and(Notification::default());
+        let all = Notification { ready: true, alive: true, adopts: false, bus: Some(health) };
+        assert_eq!(said, all);
     }
 
     #[test]

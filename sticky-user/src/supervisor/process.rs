@@ -162,7 +162,7 @@ fn pid_of(pid: u32) -> io::Result<Pid> {
     pid.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
-/// Each worker leads a process group of its own, once it has made it.
+/// Each worker leads a session of its own, and in it a process group, once it has begun it.
 fn send(group: Pid, worker: &OwnedFd, signal: Signal) {
     let mut sent = kill_process_group(group, signal);
     if sent == Err(Errno::SRCH) {

@@ -13,10 +13,11 @@ use std::future;
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::net::{SocketAddrUnix, connect};
 use sd_notify::NotifyState;
 use tokio::io::Interest;
 use tokio::time::{sleep, timeout};
@@ -42,7 +43,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The service manager, where there is one.
 #[derive(Debug)]
 pub(super) struct ServiceManager {
-    at: Option<SocketAddr>,
+    at: Option<SocketAddrUnix>,
     /// Where descriptors are stored.
     note: Option<File>,
     states: VecDeque<String>,
@@ -59,7 +60,7 @@ impl ServiceManager {
     /// systemd says in a variable how many descriptors it would take.
     pub(super) fn open() -> io::Result<Self> {
         let at = notify::supervisor().unwrap_or_else(|error| {
-            warn!("cannot tell the service manager anything: NOTIFY_SOCKET: {error}");
+            warn!("cannot tell the service manager anything: {error}");
             None
         });
         let wanted = at.is_some() && env::var("FDSTORE").is_ok_and(|most| most != "0");
@@ -223,13 +224,13 @@ fn lines(states: &[NotifyState<'_>]) -> String {
 
 /// Never waits; what it gives tells when to try again.
 fn send(
-    at: &SocketAddr,
+    at: &SocketAddrUnix,
     text: &str,
     descriptor: Option<BorrowedFd<'_>>,
 ) -> io::Result<Option<Crowded>> {
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
-    socket.connect_addr(at)?;
+    connect(&socket, at)?;
     match message::send(&socket, text.as_bytes(), descriptor) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             let watched = readiness::watch(OwnedFd::from(socket), Interest::WRITABLE);

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,6 @@ use rustix::io::Errno;
 use super::Settings;
 use super::bus_sockets::BusSockets;
 use super::output;
-use super::run_dir::RunDir;
 use super::turns::Turns;
 use crate::launch::THIS_BINARY;
 use crate::steering::Steering;
@@ -67,7 +67,8 @@ pub(super) fn keeper() -> Command {
 #[derive(Clone, Copy)]
 pub(super) struct Workshop<'a> {
     pub(super) settings: &'a Settings,
-    pub(super) run_dir: &'a RunDir,
+    /// The directory of the workers' sockets.
+    pub(super) workers: &'a Path,
     pub(super) steering: &'a dyn Steering,
     pub(super) bus: Option<&'a BusSockets>,
     pub(super) turns: &'a Turns,
@@ -76,8 +77,9 @@ pub(super) struct Workshop<'a> {
 impl Workshop<'_> {
     /// Starts a worker for `slot`, by way of its guard (`sticky guard`), which ends what the worker
     /// leaves, and the launcher (`sticky launch`), which sets `LISTEN_PID` to its own pid, waits for
-    /// [`Launched::go`] and becomes the worker.
-    pub(super) fn start(self, slot: u32) -> io::Result<Launched> {
+    /// [`Launched::go`] and becomes the worker. `notify` is the name of the socket on which the supervisor
+    /// hears it.
+    pub(super) fn start(self, slot: u32, notify: &str) -> io::Result<Launched> {
         let settings = self.settings;
         let mut command = Command::new(THIS_BINARY);
         command.arg0("sticky").args(["guard", "--", "--wait"]);
@@ -100,7 +102,7 @@ impl Workshop<'_> {
             .env("STICKY_WORKERS", settings.plan.mapping.slots().to_string())
             .env("STICKY_MODE", self.steering.mode().name())
             .env("STICKY_DRAIN_TIMEOUT", drain_timeout)
-            .env("NOTIFY_SOCKET", self.run_dir.notify())
+            .env("NOTIFY_SOCKET", self.workers.join(notify))
             .stdin(Stdio::piped())
             // The guard's alone, on which it tells the worker's pid.
             .stdout(Stdio::piped())
@@ -134,7 +136,7 @@ impl Workshop<'_> {
         if let Some(bus) = self.bus {
             names.push("bus");
             descriptors.push(bus.lend(slot)?);
-            command.env("STICKY_BUS", bus.directory());
+            command.env("STICKY_BUS", self.workers);
         }
         let (first, others) = names.split_first().ok_or(io::ErrorKind::NotFound)?;
         command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", first);

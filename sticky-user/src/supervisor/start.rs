@@ -7,7 +7,6 @@ use super::control::Control;
 use super::fleet::{Before, Fleet, Parts};
 use super::legacy::Legacy;
 use super::manifest::Manifest;
-use super::notify::NotifySocket;
 use super::run_dir::RunDir;
 use super::service_manager::ServiceManager;
 use super::signals::Signals;
@@ -23,7 +22,7 @@ pub(super) async fn fleet<'a>(
     signals: Signals,
     rollback: &Rollback,
 ) -> Result<Fleet<'a>, Error> {
-    let lock = |port| RunDir::lock(settings.control.as_deref(), port, settings.user.as_ref());
+    let lock = |port| RunDir::lock(settings.control.as_deref(), port);
     let stored =
         ServiceManager::take().map_err(Error::system("take what the service manager stored"))?;
     // Its lock first, where it is known: of two supervisors that start together, one gets it.
@@ -72,27 +71,25 @@ fn open(
             return Err(error.into());
         }
     };
-    let run_dir = locked.map_or_else(|| lock(steering.address().port()), Ok)?;
-    let user = settings.user.as_ref();
-    let opened = || -> Result<_, Error> {
+    let mut run_dir = locked.map_or_else(|| lock(steering.address().port()), Ok)?;
+    let mut opened = || -> Result<_, Error> {
+        open_to_workers(&mut run_dir, settings)?;
         run_dir.clear()?;
-        let notify = NotifySocket::bind(&run_dir.notify(), user)
-            .map_err(Error::system("open the socket on which workers say that they are ready"))?;
-        let control =
-            Control::bind(run_dir.control()).map_err(Error::system("open the control socket"))?;
+        let control = run_dir.bind_control().and_then(Control::of);
+        let control = control.map_err(Error::system("open the control socket"))?;
         let slots = settings.plan.mapping.slots().get();
-        let bus = || BusSockets::open(run_dir.workers(), slots, user);
+        let bus = || BusSockets::open(&run_dir, slots);
         let bus = settings.embedded_bus.then(bus).transpose();
         let bus = bus.map_err(Error::system("open the bus sockets of the slots"))?;
         let turns = Turns::open(slots).map_err(Error::system("make the files of the turns"))?;
         let keeper = Keeper::start(&run_dir.keeper(), spawn::keeper())?;
         let manager =
             ServiceManager::open().map_err(Error::system("open a note for the next supervisor"))?;
-        Ok((notify, control, bus, turns, Legacy::new(keeper, manager)))
+        Ok((control, bus, turns, Legacy::new(keeper, manager)))
     };
     match opened() {
-        Ok((notify, control, bus, turns, legacy)) => {
-            let parts = Parts { steering, bus, turns, notify, control, signals, legacy, run_dir };
+        Ok((control, bus, turns, legacy)) => {
+            let parts = Parts { steering, bus, turns, control, signals, legacy, run_dir };
             Ok(Fleet::new(settings, parts, &refused))
         }
         Err(error) => {
@@ -106,7 +103,7 @@ fn open(
 fn resume<'a>(
     settings: &'a Settings,
     signals: Signals,
-    run_dir: RunDir,
+    mut run_dir: RunDir,
     keeper: Keeper,
     estate: Estate,
     rollback: &Rollback,
@@ -114,18 +111,17 @@ fn resume<'a>(
     let Estate { descriptors: mut left, note } = estate;
     let manifest = Manifest::read(&note)?;
     manifest.fits(settings)?;
+    open_to_workers(&mut run_dir, settings)?;
     let mode = manifest.mode;
     let slots = settings.plan.mapping.slots().get();
     let mapping = manifest.in_force(&settings.plan.mapping);
     let plan = Plan { listen: manifest.listen, mapping, ..settings.plan.clone() };
     let steering = steering::resume(mode, &plan, &mut left, manifest.noted.clone())?;
-    let notify = NotifySocket::resume(&mut left)
-        .map_err(Error::system("take over the socket on which workers say that they are ready"))?;
     let control =
         Control::resume(&mut left).map_err(Error::system("take over the control socket"))?;
     let turns = Turns::resume(slots, &mut left)
         .map_err(Error::system("take over the files of the turns"))?;
-    let bus = BusSockets::resume(run_dir.workers(), slots, &mut left);
+    let bus = BusSockets::resume(slots, &mut left);
     if settings.embedded_bus && bus.is_none() {
         warn!("the earlier supervisor left no bus sockets: broadcasts do not cross workers");
     }
@@ -137,7 +133,7 @@ fn resume<'a>(
         Before::Upgraded => info!("goes on in the place of the program before, mode {mode}"),
         Before::Killed => warn!("takes over from a supervisor that was killed, mode {mode}"),
     }
-    let parts = Parts { steering, bus, turns, notify, control, signals, legacy, run_dir };
+    let parts = Parts { steering, bus, turns, control, signals, legacy, run_dir };
     let better: Vec<Refusal> = Mode::ALL
         .into_iter()
         .take_while(|&better| better != mode)
@@ -146,4 +142,9 @@ fn resume<'a>(
     let mut fleet = Fleet::new(settings, parts, &better);
     fleet.resume(manifest, &mut left, before, rollback.reason());
     Ok(fleet)
+}
+
+/// Workers of another user need a directory that they can enter.
+fn open_to_workers(run_dir: &mut RunDir, settings: &Settings) -> Result<(), Error> {
+    settings.user.as_ref().map_or(Ok(()), |user| run_dir.open_to(user))
 }

@@ -3,18 +3,23 @@
 use std::future;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::serve::Listener;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::Connection;
 use super::drain::Drain;
+use super::room::is_lacking;
 use super::source::{Accepted, Source};
 use crate::turn::Turn;
 
-/// Pause after a failure that hits every connection, such as no descriptor left.
+/// Pause after a failure that hits every connection, and where no descriptor is left.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// A want of descriptors is over when there was none for so long: clients that come and go do not write
+/// the log.
+const CALM: Duration = Duration::from_secs(10);
 
 /// The connections of a slot, as a source for [`axum::serve()`].
 ///
@@ -27,11 +32,19 @@ pub struct Incoming {
     turn: Turn,
     /// No more can come.
     over: bool,
+    full: Option<Full>,
+}
+
+/// No descriptor is left for the next connection, or was not a moment ago.
+#[derive(Clone, Copy, Debug)]
+struct Full {
+    since: Instant,
+    last: Instant,
 }
 
 impl Incoming {
     pub(super) fn new(source: Source, drain: Drain, turn: Turn) -> Self {
-        Self { source, drain, turn, over: false }
+        Self { source, drain, turn, over: false, full: None }
     }
 
     async fn next(&mut self) -> io::Result<Accepted> {
@@ -52,7 +65,10 @@ impl Incoming {
         let waiting = if self.turn.has_come() { self.source.next_waiting() } else { Ok(None) };
         match waiting {
             Ok(Some(connection)) => Ok(connection),
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            // For want of room it is the successor's, as what comes later.
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock && !is_lacking(&error) => {
+                Err(error)
+            }
             Ok(None) | Err(_) => {
                 self.drain.queue_empty.cancel();
                 future::pending().await
@@ -74,12 +90,29 @@ impl Listener for Incoming {
         loop {
             match self.next().await {
                 Ok((stream, peer)) => {
+                    if let Some(full) = self.full.take_if(|full| full.last.elapsed() >= CALM) {
+                        let since = full.since.elapsed().as_secs();
+                        info!("there are descriptors for clients again, after {since} s");
+                    }
                     // Socket.IO packets are small and each is waited for. Serving goes on without.
                     let _ = stream.set_nodelay(true);
                     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                     return (Connection::new(stream, &self.drain.open), peer);
                 }
                 Err(error) if concerns_one_client(&error) => {}
+                Err(error) if is_lacking(&error) => {
+                    let now = Instant::now();
+                    if self.full.is_none() {
+                        warn!(
+                            connections = self.drain.open.len(),
+                            "no descriptor is left for another client, as many are open: who \
+                             connects waits until one has gone; a higher limit of open files \
+                             (RLIMIT_NOFILE) allows for more"
+                        );
+                    }
+                    self.full.get_or_insert(Full { since: now, last: now }).last = now;
+                    tokio::time::sleep(PAUSE).await; // real delay: no event tells it may work now
+                }
                 Err(error) => {
                     error!("cannot accept connections: {error}; trying again in {PAUSE:?}");
                     tokio::time::sleep(PAUSE).await; // real delay: no event tells it may work now

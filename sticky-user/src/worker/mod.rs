@@ -21,6 +21,7 @@ mod environment;
 mod error;
 mod frames;
 mod incoming;
+mod room;
 mod serve;
 pub mod sessions;
 mod source;

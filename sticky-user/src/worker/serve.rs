@@ -15,7 +15,7 @@ use super::connection::Peer;
 use super::drain::Drain;
 use super::source::Source;
 use super::{Draining, Error, Incoming, Worker, watchdog};
-use crate::notify;
+use crate::notify::Notifier;
 use crate::turn::Turn;
 
 /// Said with `READY=1` by a worker that serves connections of other slots too.
@@ -32,11 +32,13 @@ impl Worker {
         // Before READY=1: from then on the supervisor may ask for the end.
         let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
+        // Before the first client, who may be one of too many.
+        let notifier = Notifier::from_env();
         let (slot, slots) = (self.slot(), self.slots());
         let turn = Turn::of_this_process();
         let Drain { draining, open, timeout, .. } = self.drain.clone();
         let adopts = self.passed.adopted.is_some();
-        let source = Source::new(self.passed).map_err(Error::Listener)?;
+        let source = Source::new(self.passed, slots).map_err(Error::Listener)?;
         let incoming = Incoming::new(source, self.drain.clone(), turn.clone());
 
         let router = router
@@ -47,10 +49,12 @@ impl Worker {
             .with_graceful_shutdown(self.drain.clone().all_heard())
             .into_future();
         tokio::pin!(server);
-        let mut states = vec![NotifyState::Ready];
-        states.extend(adopts.then_some(NotifyState::Custom(ADOPTS)));
-        states.extend(watchdog::start());
-        notify::tell_surely(&states);
+        if let Some(notifier) = &notifier {
+            let mut states = vec![NotifyState::Ready];
+            states.extend(adopts.then_some(NotifyState::Custom(ADOPTS)));
+            states.extend(watchdog::start(notifier));
+            notifier.tell_surely(&states);
+        }
         info!(slot, slots, "ready");
 
         let ended = tokio::select! {
@@ -64,7 +68,9 @@ impl Worker {
             return ended.map_err(Error::Serve);
         }
 
-        notify::tell_surely(&[NotifyState::Stopping]);
+        if let Some(notifier) = &notifier {
+            notifier.tell_surely(&[NotifyState::Stopping]);
+        }
         draining.begin();
         open.close();
         info!(slot, connections = open.len(), "draining");

@@ -3,20 +3,16 @@
 use std::future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
 
-use rustix::process::{Resource, getrlimit};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::room::Room;
 use crate::sys::fd_passing;
 use crate::sys::readiness::{self, Watched};
-
-/// Descriptors that a worker may open between two connections.
-const MARGIN: u64 = 64;
 
 /// What a supervisor may pass to a worker.
 #[derive(Debug)]
@@ -41,6 +37,7 @@ pub(super) enum Way {
 pub(super) struct Source {
     slots_own: SlotsOwn,
     adopted: Option<Connections>,
+    room: Room,
 }
 
 #[derive(Debug)]
@@ -51,19 +48,14 @@ enum SlotsOwn {
 
 /// A socket that brings connections.
 #[derive(Debug)]
-struct Connections {
-    socket: Watched<OwnedFd>,
-    /// The highest number that a received descriptor had.
-    highest: AtomicI32,
-    /// How many descriptors this process may have.
-    limit: u64,
-}
+struct Connections(Watched<OwnedFd>);
 
 /// A client's connection and its address.
 pub(super) type Accepted = (TcpStream, SocketAddr);
 
 impl Source {
-    pub(super) fn new(passed: Passed) -> io::Result<Self> {
+    /// Of one of `slots` workers.
+    pub(super) fn new(passed: Passed, slots: u32) -> io::Result<Self> {
         let slots_own = match passed.way {
             Way::Listener(listener) => {
                 let listener = StdListener::from(listener);
@@ -73,7 +65,7 @@ impl Source {
             Way::Connections(socket) => SlotsOwn::Connections(Connections::new(socket)?),
         };
         let adopted = passed.adopted.map(Connections::new).transpose()?;
-        Ok(Self { slots_own, adopted })
+        Ok(Self { slots_own, adopted, room: Room::beside(slots) })
     }
 
     /// Waits for the next connection; `None` when no more can come to this slot.
@@ -86,7 +78,7 @@ impl Source {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Accepted>>> {
         // First, since they have waited longer.
         if let Some(adopted) = &self.adopted
-            && let Poll::Ready(next) = adopted.poll_next(cx)
+            && let Poll::Ready(next) = adopted.poll_next(cx, &self.room)
         {
             match next.transpose() {
                 Some(next) => return Poll::Ready(next.map(Some)),
@@ -95,8 +87,14 @@ impl Source {
             }
         }
         match &self.slots_own {
-            SlotsOwn::Listener(listener) => listener.poll_accept(cx).map_ok(Some),
-            SlotsOwn::Connections(connections) => connections.poll_next(cx),
+            SlotsOwn::Listener(listener) => {
+                self.room.look(listener)?;
+                let accepted = ready!(listener.poll_accept(cx));
+                Poll::Ready(
+                    accepted.inspect(|(connection, _)| self.room.take(connection)).map(Some),
+                )
+            }
+            SlotsOwn::Connections(connections) => connections.poll_next(cx, &self.room),
         }
     }
 
@@ -105,13 +103,13 @@ impl Source {
     /// The system call is asked, not the runtime's notion of readiness, which may lag behind.
     pub(super) fn next_waiting(&self) -> io::Result<Option<Accepted>> {
         let own = match &self.slots_own {
-            SlotsOwn::Listener(listener) => accept_waiting(listener),
-            SlotsOwn::Connections(connections) => connections.next_waiting(),
+            SlotsOwn::Listener(listener) => accept_waiting(listener, &self.room),
+            SlotsOwn::Connections(connections) => connections.next_waiting(&self.room),
         };
         match (own, &self.adopted) {
-            (Ok(None), Some(adopted)) => adopted.next_waiting(),
+            (Ok(None), Some(adopted)) => adopted.next_waiting(&self.room),
             (Err(error), Some(adopted)) if error.kind() == io::ErrorKind::WouldBlock => {
-                adopted.next_waiting()
+                adopted.next_waiting(&self.room)
             }
             (own, _) => own,
         }
@@ -126,7 +124,8 @@ impl Source {
     }
 }
 
-fn accept_waiting(listener: &TcpListener) -> io::Result<Option<Accepted>> {
+fn accept_waiting(listener: &TcpListener, room: &Room) -> io::Result<Option<Accepted>> {
+    room.look(listener)?;
     let (connection, _) = SockRef::from(listener).accept()?;
     connection.set_nonblocking(true)?;
     adopt(Some(connection.into()))
@@ -134,40 +133,29 @@ fn accept_waiting(listener: &TcpListener) -> io::Result<Option<Accepted>> {
 
 impl Connections {
     fn new(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self {
-            socket: readiness::watch(socket, Interest::READABLE)?,
-            highest: AtomicI32::new(0),
-            limit: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
-        })
+        readiness::watch(socket, Interest::READABLE).map(Self)
     }
 
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Accepted>>> {
+    fn poll_next(&self, cx: &mut Context<'_>, room: &Room) -> Poll<io::Result<Option<Accepted>>> {
         loop {
-            let mut ready = ready!(self.socket.poll_read_ready(cx))?;
-            if let Ok(received) = ready.try_io(|socket| self.receive(socket.get_ref())) {
+            let mut ready = ready!(self.0.poll_read_ready(cx))?;
+            if let Ok(received) = ready.try_io(|socket| receive(socket.get_ref(), room)) {
                 return Poll::Ready(received.and_then(adopt));
             }
         }
     }
 
-    fn next_waiting(&self) -> io::Result<Option<Accepted>> {
-        adopt(self.receive(self.socket.get_ref())?)
+    fn next_waiting(&self, room: &Room) -> io::Result<Option<Accepted>> {
+        adopt(receive(self.0.get_ref(), room)?)
     }
+}
 
-    /// Receives a connection, but not when there is no room for its descriptor: the kernel would
-    /// take it out of the socket and close it. Like this it waits for the next attempt.
-    fn receive(&self, socket: &OwnedFd) -> io::Result<Option<OwnedFd>> {
-        // The kernel gives the lowest free number, so room is short only when numbers are high.
-        let highest = u64::try_from(self.highest.load(Ordering::Relaxed)).unwrap_or(0);
-        if highest + MARGIN >= self.limit {
-            drop(socket.try_clone()?);
-        }
-        let connection = fd_passing::receive(socket)?;
-        if let Some(connection) = &connection {
-            self.highest.fetch_max(connection.as_raw_fd(), Ordering::Relaxed);
-        }
-        Ok(connection)
-    }
+/// Receives a connection, but not when there is no room for its descriptor: the kernel would take it
+/// out of the socket and close it. Like this it waits for the next attempt.
+fn receive(socket: &OwnedFd, room: &Room) -> io::Result<Option<OwnedFd>> {
+    room.look(socket)?;
+    let connection = fd_passing::receive(socket)?;
+    Ok(connection.inspect(|connection| room.take(connection)))
 }
 
 fn adopt(connection: Option<OwnedFd>) -> io::Result<Option<Accepted>> {
@@ -200,7 +188,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (near, far) = fd_passing::pair(10).unwrap();
         let way = Way::Listener(listener.into());
-        let mut source = Source::new(Passed { way, adopted: Some(far) }).unwrap();
+        let mut source = Source::new(Passed { way, adopted: Some(far) }, 1).unwrap();
 
         let (adopted, client) = connection();
         fd_passing::send(&near, adopted.as_fd()).unwrap();
@@ -229,7 +217,7 @@ mod tests {
         let (near, far) = fd_passing::pair(10).unwrap();
         let (_stays_open, adopted) = fd_passing::pair(10).unwrap();
         let passed = Passed { way: Way::Connections(far), adopted: Some(adopted) };
-        let mut source = Source::new(passed).unwrap();
+        let mut source = Source::new(passed, 1).unwrap();
         drop(near);
         assert!(source.next().await.unwrap().is_none());
     }

@@ -51,6 +51,7 @@ pub struct Slot {
     pub pid: Option<u32>,
     pub other_pid: Option<u32>,
     pub restarts: u64,
+    pub uptime_seconds: Option<f64>,
     pub away: bool,
     pub steered: Option<u64>,
     pub queue: Option<u32>,

@@ -53,10 +53,15 @@ use crate::turn::Turn;
 
 /// The path of a slot's socket, in the directory that the supervisor names.
 pub fn socket(directory: &Path, slot: u32) -> PathBuf {
-    directory.join(format!("bus-{slot}.sock"))
+    directory.join(socket_name(slot))
 }
 
-/// Whether a file has a name as [`socket`] gives them.
+/// The name of a slot's socket.
+pub fn socket_name(slot: u32) -> String {
+    format!("bus-{slot}.sock")
+}
+
+/// Whether a file has a name as [`socket_name`] gives them.
 pub fn is_socket(name: &OsStr) -> bool {
     let slot = name.to_str().and_then(|name| name.strip_prefix("bus-")?.strip_suffix(".sock"));
     slot.is_some_and(|slot| slot.parse::<u32>().is_ok())

@@ -3,11 +3,9 @@
 mod listener;
 
 use std::convert::Infallible;
-use std::fs::{self, Permissions};
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -58,45 +56,36 @@ pub struct Upgrade {
 #[derive(Debug)]
 pub(super) struct Control {
     requests: mpsc::Receiver<Request>,
-    listener: std::os::fd::OwnedFd,
+    sender: mpsc::Sender<Request>,
+    listener: OwnedFd,
     server: JoinHandle<()>,
 }
 
 impl Control {
-    pub(super) fn bind(path: &Path) -> io::Result<Self> {
-        let listener = UnixListener::bind(path)?;
-        fs::set_permissions(path, Permissions::from_mode(0o600))?;
-        Self::serve(listener)
+    /// Serves on a socket that listens.
+    pub(super) fn of(listener: OwnedFd) -> io::Result<Self> {
+        let (sender, requests) = mpsc::channel(WAITING);
+        let (listener, server) = serve(listener, sender.clone())?;
+        Ok(Self { requests, sender, listener, server })
+    }
+
+    /// Serves on another socket; who is connected already gets an answer.
+    pub(super) fn renew(&mut self, listener: OwnedFd) -> io::Result<()> {
+        let (listener, server) = serve(listener, self.sender.clone())?;
+        self.listener = listener;
+        std::mem::replace(&mut self.server, server).abort();
+        Ok(())
     }
 
     /// Takes over the socket that an earlier supervisor left, with those that wait for an answer.
     pub(super) fn resume(left: &mut Kept) -> io::Result<Self> {
-        let listener = left.remove(CONTROL).ok_or(io::ErrorKind::NotFound)?;
-        Self::serve(UnixListener::from_std(listener.into())?)
+        Self::of(left.remove(CONTROL).ok_or(io::ErrorKind::NotFound)?)
     }
 
     /// Adds a duplicate to what is kept for the next supervisor.
     pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
         kept.insert(CONTROL.into(), self.listener.try_clone()?);
         Ok(())
-    }
-
-    fn serve(listener: UnixListener) -> io::Result<Self> {
-        let kept = listener.as_fd().try_clone_to_owned()?;
-        let (sender, requests) = mpsc::channel(WAITING);
-        let router = Router::new()
-            .route("/status", get(status))
-            .route("/metrics", get(metrics))
-            .route("/reload", post(reload))
-            .route("/upgrade", post(upgrade))
-            .route("/stop", post(stop))
-            .with_state(sender);
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(OwnUser(listener), router).await {
-                error!("the control socket is closed: {error}");
-            }
-        });
-        Ok(Self { requests, listener: kept, server })
     }
 
     /// Waits for the next request; for ever when none can come.
@@ -112,6 +101,28 @@ impl Drop for Control {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// Serves in the background; the listener is given back, to be kept.
+fn serve(
+    listener: OwnedFd,
+    sender: mpsc::Sender<Request>,
+) -> io::Result<(OwnedFd, JoinHandle<()>)> {
+    let kept = listener.try_clone()?;
+    let listener = UnixListener::from_std(listener.into())?;
+    let router = Router::new()
+        .route("/status", get(status))
+        .route("/metrics", get(metrics))
+        .route("/reload", post(reload))
+        .route("/upgrade", post(upgrade))
+        .route("/stop", post(stop))
+        .with_state(sender);
+    let server = tokio::spawn(async move {
+        if let Err(error) = axum::serve(OwnUser(listener), router).await {
+            error!("the control socket is closed: {error}");
+        }
+    });
+    Ok((kept, server))
 }
 
 type Requests = State<mpsc::Sender<Request>>;

@@ -7,9 +7,11 @@ use std::time::Instant;
 use rustix::process::Signal;
 use tracing::{debug, error, warn};
 
+use super::super::notify::NotifySocket;
 use super::super::process::{Ended, Process};
+use super::super::run_dir;
 use super::super::slot::{Action, Event, Why, WorkerId};
-use super::super::spawn::Workshop;
+use super::super::spawn::{Launched, Workshop};
 use super::seat::Worker;
 use super::{Error, Fleet, Happened, Parts, Phase};
 
@@ -88,29 +90,28 @@ impl Fleet<'_> {
             Err(error) => {
                 error!(slot, "cannot start a worker: {error}");
                 self.tell(slot, Event::Gone(id))?;
-                self.reload_lost(slot, id, Ended::Unknown);
+                self.reload_without(slot, id, &error);
                 Ok(())
             }
         }
     }
 
     fn start(&mut self, slot: u32, id: WorkerId) -> io::Result<()> {
+        self.restore_for_a_worker().map_err(io::Error::other)?;
         self.undo(slot)?;
-        let workshop = Workshop {
-            settings: self.settings,
-            run_dir: &self.parts.run_dir,
-            steering: &*self.parts.steering,
-            bus: self.parts.bus.as_ref(),
-            turns: &self.parts.turns,
+        let notify = NotifySocket::bind(&self.parts.run_dir, run_dir::notify(slot, id))?;
+        let (launched, process) = match self.launch(slot, id, &notify) {
+            Ok(launched) => launched,
+            Err(error) => {
+                self.close(&notify);
+                return Err(error);
+            }
         };
-        let launched = workshop.start(slot)?;
-        let process =
-            self.watched(slot, id, |ended| Process::watch(launched.pid, launched.guard, ended))?;
         debug!(slot, pid = process.pid, "worker started");
         let Some(seat) = self.seats.get_mut(slot as usize) else {
             return Ok(());
         };
-        seat.workers.push(Worker::new(id, process));
+        seat.workers.push(Worker::new(id, process, notify));
         // From now on the next supervisor would find it.
         self.remember(slot, id);
         self.parts.legacy.launch(launched);
@@ -122,13 +123,12 @@ impl Fleet<'_> {
         if self.seats.get(slot as usize).is_some_and(|seat| !seat.workers.is_empty()) {
             return Ok(());
         }
-        let Parts { turns, bus, legacy, .. } = &mut self.parts;
+        let Parts { turns, bus, legacy, run_dir, .. } = &mut self.parts;
         let turn = turns.free(slot)?;
         if turn.is_some() {
             warn!(slot, "a process that is no worker has the slot's turn; the turn is made anew");
         }
-        let user = self.settings.user.as_ref();
-        let socket = bus.as_mut().map(|bus| bus.mend(slot, user)).transpose()?.flatten();
+        let socket = bus.as_mut().map(|bus| bus.mend(slot, run_dir)).transpose()?.flatten();
         if socket.is_some() {
             warn!(slot, "the worker had shut its bus socket down; it is made anew");
         }
@@ -136,6 +136,34 @@ impl Fleet<'_> {
             legacy.keep(&name, descriptor.as_fd());
         }
         Ok(())
+    }
+
+    /// The process, which waits until it may go on.
+    fn launch(
+        &self,
+        slot: u32,
+        id: WorkerId,
+        notify: &NotifySocket,
+    ) -> io::Result<(Launched, Process)> {
+        let Parts { run_dir, steering, bus, turns, .. } = &self.parts;
+        let workshop = Workshop {
+            settings: self.settings,
+            workers: run_dir.workers(),
+            steering: &**steering,
+            bus: bus.as_ref(),
+            turns,
+        };
+        let launched = workshop.start(slot, notify.name())?;
+        let process =
+            self.watched(slot, id, |ended| Process::watch(launched.pid, launched.guard, ended))?;
+        Ok((launched, process))
+    }
+
+    /// Nobody is to find the socket of a worker that is no more.
+    pub(super) fn close(&self, notify: &NotifySocket) {
+        if let Err(error) = self.parts.run_dir.remove_for_workers(notify.name()) {
+            debug!("cannot remove {}: {error}", notify.name());
+        }
     }
 
     /// Watches a worker's process, so that its end is noticed.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sd_notify::NotifyState;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::super::notify::Notification;
 use super::super::process::Ended;
@@ -33,8 +33,11 @@ impl Fleet<'_> {
         let (pid, served) = (seat.pid(id), seat.slot.main() == Some(id));
         let was_ready = seat.worker(Some(id)).is_some_and(|worker| worker.ready);
         let too_late = seat.slot.name() == "ending" && !was_ready;
-        seat.workers.retain(|worker| worker.id != id);
-        self.forget(pid);
+        let gone = seat.workers.extract_if(.., |worker| worker.id == id).collect::<Vec<_>>();
+        for worker in gone {
+            self.close(&worker.notify);
+            self.forget(worker.process.pid);
+        }
         if self.phase == Phase::Starting {
             return Err(if too_late {
                 Error::WorkerNotReady { slot, within: self.settings.ready_timeout }
@@ -81,23 +84,24 @@ impl Fleet<'_> {
         )
     }
 
-    pub(super) fn notified(&mut self, said: &Notification) -> Result<(), Error> {
-        let found = (0..).zip(&mut self.seats).find_map(|(slot, seat)| {
-            let worker = seat.workers.iter_mut().find(|it| it.process.pid == said.worker)?;
-            Some((slot, worker))
-        });
-        let Some((slot, worker)) = found else {
-            debug!(pid = said.worker, "a message that is from no worker");
+    pub(super) fn notified(
+        &mut self,
+        slot: u32,
+        id: WorkerId,
+        said: &Notification,
+    ) -> Result<(), Error> {
+        let seat = self.seats.get_mut(slot as usize);
+        let Some(worker) = seat.and_then(|seat| seat.workers.iter_mut().find(|it| it.id == id))
+        else {
             return Ok(());
         };
-        let id = worker.id;
         worker.bus = said.bus.or(worker.bus);
         worker.adopts |= said.adopts;
         if said.ready && !worker.ready {
             worker.ready = true;
             self.changed = true;
             if self.phase == Phase::Serving {
-                info!(slot, pid = said.worker, "worker ready");
+                info!(slot, pid = worker.process.pid, "worker ready");
             }
             self.tell(slot, Event::Ready(id))?;
             self.look_at_queue(slot);
@@ -111,11 +115,11 @@ impl Fleet<'_> {
     }
 
     pub(super) fn deadline_came(&mut self) -> Result<(), Error> {
-        // What was said in time counts, also where it was not heard in time.
-        for said in self.parts.notify.heard() {
-            self.notified(&said)?;
-        }
         let now = Instant::now();
+        // What was said in time counts, also where it was not heard in time.
+        for (slot, id, said) in self.hear_those_who_are_due(now) {
+            self.notified(slot, id, &said)?;
+        }
         if let Phase::Stopping { until } = self.phase
             && until <= now
             && self.closing.take().is_some()

@@ -1,15 +1,18 @@
 //! The workers of all slots: carries out what the slots want, and tells them what happened.
 //!
 //! `mod.rs` waits for what happens, `events.rs` takes it in, `actions.rs` does what follows;
-//! `reload.rs`, `failover.rs` and `succession.rs` are what concerns more than one slot.
+//! `reload.rs`, `failover.rs` and `succession.rs` are what concerns more than one slot; `hearing.rs` is
+//! what workers say, `restore.rs` what somebody removed.
 
 mod actions;
 mod events;
 mod failover;
+mod hearing;
 mod mending;
 mod probation;
 mod reload;
 mod report;
+mod restore;
 mod seat;
 mod strangers;
 mod succession;
@@ -34,7 +37,6 @@ use self::watch::Watch;
 use super::bus_sockets::BusSockets;
 use super::control::Control;
 use super::legacy::Legacy;
-use super::notify::NotifySocket;
 use super::process::Ended;
 use super::run_dir::RunDir;
 use super::signals::Signals;
@@ -84,7 +86,6 @@ pub(super) struct Parts {
     pub(super) steering: Box<dyn Steering>,
     pub(super) bus: Option<BusSockets>,
     pub(super) turns: Turns,
-    pub(super) notify: NotifySocket,
     pub(super) control: Control,
     pub(super) signals: Signals,
     pub(super) legacy: Legacy,
@@ -114,6 +115,8 @@ pub(super) struct Fleet<'a> {
     watch: Watch,
     strangers: Strangers,
     mischief: Mischief,
+    /// Where to begin to listen: at the worker behind the last that was heard.
+    heard: usize,
     /// Something changed that the next supervisor has to know.
     changed: bool,
     takeovers: u32,
@@ -149,6 +152,7 @@ impl<'a> Fleet<'a> {
             watch,
             strangers: Strangers::default(),
             mischief: Mischief::default(),
+            heard: 0,
             changed: true,
             takeovers: 0,
             rolled_back: None,
@@ -192,10 +196,12 @@ impl<'a> Fleet<'a> {
                 self.note();
             }
             let deadline = self.deadline();
-            let Parts { notify, signals, control, legacy, .. } = &mut self.parts;
+            let Parts { signals, control, legacy, .. } = &mut self.parts;
             tokio::select! {
                 Some(happened) = self.happened.recv() => self.on(happened)?,
-                notification = notify.next() => self.notified(&notification)?,
+                (slot, id, said) = hearing::next(&mut self.seats, &mut self.heard) => {
+                    self.notified(slot, id, &said)?;
+                }
                 asked = signals.next() => self.signalled(asked)?,
                 request = control.next() => self.answer(request)?,
                 closed = done(&mut self.closing) => self.closed(closed)?,
@@ -216,6 +222,11 @@ impl<'a> Fleet<'a> {
         let reload = self.reload.as_ref().and_then(Reload::deadline);
         let waits = [closing, becoming, self.renewal, self.gone_by(), reload];
         slots.chain(waits.into_iter().flatten()).min()
+    }
+
+    /// Whether a reload or an upgrade is going on.
+    fn is_changing(&self) -> bool {
+        self.reload.is_some() || self.trial.is_some() || self.becoming.is_some()
     }
 
     /// When all workers have to be gone that were killed.

@@ -1,6 +1,7 @@
 //! Another worker in the place of each, one slot after the other.
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
@@ -12,6 +13,7 @@ use super::super::progress::Progress;
 use super::super::slot::{Action, Event, WorkerId};
 use super::probation::{LOOK, PATIENCE, Probation};
 use super::{Fleet, Phase};
+use crate::causes;
 
 /// For how long a new worker is watched before the next slot's is replaced, at most.
 const LONGEST_WINDOW: Duration = Duration::from_secs(1);
@@ -103,6 +105,21 @@ impl Fleet<'_> {
         }
     }
 
+    /// A worker cannot be started.
+    pub(super) fn reload_without(&mut self, slot: u32, id: WorkerId, error: &io::Error) {
+        if self.reload.as_ref().is_some_and(|it| it.slot == slot && it.new == Some(id)) {
+            let why = format!("its new worker cannot be started: {}", causes::on_one_line(error));
+            self.fail_reload(slot, &why);
+        }
+    }
+
+    fn fail_reload(&mut self, slot: u32, why: &str) {
+        let serves = self.seats.get(slot as usize).is_some_and(|seat| seat.slot.is_ready());
+        let why = format!("{why}{}", if serves { "; the old one goes on" } else { "" });
+        warn!(slot, "the reload is over: {why}");
+        self.end_reload(Progress::Failed { slot, why });
+    }
+
     /// The second of two workers has gone.
     pub(super) fn reload_ended(&mut self, slot: u32, how: Action) {
         if how == Action::Replaced {
@@ -157,11 +174,7 @@ impl Fleet<'_> {
             return;
         };
         if reload.slot == slot && reload.new == Some(id) {
-            let serves = self.seats.get(slot as usize).is_some_and(|seat| seat.slot.is_ready());
-            let old = if serves { "; the old one goes on" } else { "" };
-            let why = format!("its new worker {how} before it was ready{old}");
-            warn!(slot, "the reload is over: {why}");
-            return self.end_reload(Progress::Failed { slot, why });
+            return self.fail_reload(slot, &format!("its new worker {how} before it was ready"));
         }
         self.found_unfit(slot, id, &format!("{how} after it had said READY=1"));
     }

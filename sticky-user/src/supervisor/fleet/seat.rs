@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::super::notify::NotifySocket;
 use super::super::process::Process;
 use super::super::slot::{Limits, Slot, WorkerId};
 use crate::bus::Health;
@@ -18,6 +19,7 @@ pub(super) struct Seat {
 pub(super) struct Worker {
     pub(super) id: WorkerId,
     pub(super) process: Process,
+    pub(super) notify: NotifySocket,
     pub(super) since: Instant,
     pub(super) ready: bool,
     /// It takes connections of slots that have no worker.
@@ -25,18 +27,22 @@ pub(super) struct Worker {
     /// It was sent SIGTERM.
     pub(super) told: bool,
     pub(super) bus: Option<Health>,
+    /// Nobody finds its bus socket any more, whose name was removed.
+    pub(super) is_lost_to_bus: bool,
 }
 
 impl Worker {
-    pub(super) fn new(id: WorkerId, process: Process) -> Self {
+    pub(super) fn new(id: WorkerId, process: Process, notify: NotifySocket) -> Self {
         Self {
             id,
             process,
+            notify,
             since: Instant::now(),
             ready: false,
             adopts: false,
             told: false,
             bus: None,
+            is_lost_to_bus: false,
         }
     }
 }

@@ -8,7 +8,9 @@ use tracing::{error, info, warn};
 
 use super::super::legacy::Heard;
 use super::super::manifest::{Manifest, SlotNote, WorkerNote};
+use super::super::notify::NotifySocket;
 use super::super::process::Process;
+use super::super::run_dir;
 use super::super::slot::{Clock, Slot, WorkerId};
 use super::seat::Worker;
 use super::{Error, Fleet, Phase, Seat, limits};
@@ -33,7 +35,6 @@ impl Fleet<'_> {
     pub(super) fn entrust(&mut self) -> Result<(), Error> {
         let gather = || -> io::Result<Kept> {
             let mut kept = self.parts.steering.kept()?;
-            self.parts.notify.keep(&mut kept)?;
             self.parts.control.keep(&mut kept)?;
             self.parts.turns.keep(&mut kept)?;
             if let Some(bus) = &self.parts.bus {
@@ -41,6 +42,7 @@ impl Fleet<'_> {
             }
             for worker in self.seats.iter().flat_map(|seat| &seat.workers) {
                 kept.insert(name(worker.process.pid), worker.process.pidfd().try_clone()?);
+                kept.insert(notify_name(worker.process.pid), worker.notify.try_clone()?);
             }
             Ok(kept)
         };
@@ -56,8 +58,12 @@ impl Fleet<'_> {
     pub(super) fn remember(&mut self, slot: u32, id: WorkerId) {
         let worker = self.seats.get(slot as usize).and_then(|seat| seat.worker(Some(id)));
         if let Some(worker) = worker {
-            let descriptor = worker.process.pidfd().as_fd();
-            self.parts.legacy.keep(&name(worker.process.pid), descriptor);
+            let (pid, process) = (worker.process.pid, worker.process.pidfd().as_fd());
+            match worker.notify.try_clone() {
+                Ok(notify) => self.parts.legacy.keep(&notify_name(pid), notify.as_fd()),
+                Err(error) => warn!(pid, "cannot keep a notify socket: {error}"),
+            }
+            self.parts.legacy.keep(&name(pid), process);
         }
         self.note();
     }
@@ -65,7 +71,9 @@ impl Fleet<'_> {
     /// A worker has gone.
     pub(super) fn forget(&mut self, pid: u32) {
         self.changed = true;
-        self.parts.legacy.forget(&name(pid));
+        for name in [name(pid), notify_name(pid)] {
+            self.parts.legacy.forget(&name);
+        }
     }
 
     /// Notes where things stand.
@@ -150,11 +158,17 @@ impl Fleet<'_> {
         for (slot, SlotNote { life, workers }) in (0..).zip(manifest.slots) {
             let find = |note: WorkerNote| {
                 let pidfd = left.remove(&name(note.pid))?;
+                let notify = run_dir::notify(slot, note.id);
+                let notify = match left.remove(&notify_name(note.pid)) {
+                    Some(socket) => NotifySocket::of(socket, notify),
+                    None => NotifySocket::bind(&self.parts.run_dir, notify),
+                };
+                let notify = notify.ok()?;
                 let watch = |ended| Process::of(note.pid, pidfd, ended);
                 let process = self.watched(slot, note.id, watch).ok()?;
                 let since = now.checked_sub(note.running()).unwrap_or(now);
                 let WorkerNote { id, ready, adopts, told, .. } = note;
-                Some(Worker { since, ready, adopts, told, ..Worker::new(id, process) })
+                Some(Worker { since, ready, adopts, told, ..Worker::new(id, process, notify) })
             };
             let workers: Vec<Worker> = workers.into_iter().filter_map(find).collect();
             let there: Vec<WorkerId> = workers.iter().map(|worker| worker.id).collect();
@@ -196,4 +210,8 @@ impl Fleet<'_> {
 
 fn name(pid: u32) -> String {
     format!("{PROCESS}{pid}")
+}
+
+fn notify_name(pid: u32) -> String {
+    format!("notify-{pid}")
 }

@@ -47,7 +47,7 @@ impl Fleet<'_> {
             let _ = answer.send(refused.into());
             return;
         }
-        if self.reload.is_some() || self.trial.is_some() || self.becoming.is_some() {
+        if self.is_changing() {
             let refused = "a reload or an upgrade is going on; wait until it is over";
             let _ = answer.send(refused.into());
             return;

@@ -1,8 +1,7 @@
 //! What is looked after without being asked: listeners that are shut down, queues of slots without
-//! a worker, and programs that join the port.
+//! a worker, programs that join the port, and files that are removed.
 
 use std::collections::HashMap;
-use std::future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -19,26 +18,27 @@ use super::{Fleet, Happened};
 use crate::steering::Steering;
 use crate::sys::readiness;
 
-/// Between two looks at who listens on the port: nothing tells when somebody joins.
+/// Between two looks at who listens on the port, and at the files: nothing tells when somebody joins, or
+/// removes what is in use.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// The tasks that watch.
 pub(super) struct Watch {
     listeners: HashMap<u32, Task>,
     queues: HashMap<u32, Task>,
-    /// Where there is something to do once in a while.
-    interval: Option<Interval>,
+    interval: Interval,
+    /// What was removed cannot be made anew, and that was said.
+    pub(super) unrestored: bool,
 }
 
 impl Watch {
     pub(super) fn of(steering: &dyn Steering, happen: &UnboundedSender<Happened>) -> Self {
         let of_service = sd_notify::watchdog_enabled().map(|watchdog| LOOK.min(watchdog / 2));
-        let interval = of_service.or(steering.listeners().map(|_| LOOK)).map(|pause| {
-            let mut interval = interval(pause.max(Duration::from_millis(1)));
-            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            interval
-        });
-        let mut this = Self { listeners: HashMap::new(), queues: HashMap::new(), interval };
+        let pause = of_service.unwrap_or(LOOK).max(Duration::from_millis(1));
+        let mut interval = interval(pause);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (listeners, queues) = (HashMap::new(), HashMap::new());
+        let mut this = Self { listeners, queues, interval, unrestored: false };
         for slot in (0..).take(steering.listeners().iter().flat_map(|it| it.iter()).count()) {
             this.listener(slot, steering, happen);
         }
@@ -62,10 +62,7 @@ impl Watch {
     }
 
     pub(super) async fn tick(&mut self) {
-        match &mut self.interval {
-            Some(interval) => drop(interval.tick().await),
-            None => future::pending().await,
-        }
+        self.interval.tick().await;
     }
 
     /// Tells once when connections wait at `slot`.
@@ -120,6 +117,7 @@ impl Fleet<'_> {
         if sd_notify::watchdog_enabled().is_some() {
             self.parts.legacy.tell(&[NotifyState::Watchdog]);
         }
+        self.look_at_files();
         self.mend(None, None);
         self.look_for_strangers();
         for slot in self.settings.plan.mapping.slots().iter() {
