@@ -16,6 +16,7 @@ pub(super) struct Seat {
 
 /// A worker's process, and what it said of itself.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "none of them says anything of another")]
 pub(super) struct Worker {
     pub(super) id: WorkerId,
     pub(super) process: Process,
