@@ -19,6 +19,7 @@
 //! Applications need [`worker`] and [`bus`] only.
 
 pub mod app;
+mod backlog;
 pub mod bus;
 mod causes;
 pub mod cli;

@@ -21,7 +21,6 @@ use serde_json::json;
 use socketioxide::SocketIo;
 use socketioxide::adapter::Emitter;
 use socketioxide::extract::SocketRef;
-use socketioxide_redis::{RedisAdapterConfig, RedisAdapterCtr};
 use sticky_user::bus::{Adapter, Bus};
 use sticky_user::worker::{Worker, sessions};
 use tracing_subscriber::filter::LevelFilter;
@@ -44,8 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let worker = Worker::from_env()?;
     let bus = Bus::from_env().await?;
     let adapter = if env::args().any(|argument| argument == "--patient") {
-        let config = RedisAdapterConfig::new().with_request_timeout(FOR_EVER);
-        RedisAdapterCtr::new_with_driver(bus, config)
+        bus.adapter().with_request_timeout(FOR_EVER)
     } else {
         bus.adapter()
     };

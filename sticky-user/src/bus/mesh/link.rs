@@ -131,6 +131,7 @@ impl Hearing<'_> {
                 Frame::Message { channel, payload } => {
                     self.wishes.ledger.heard(node, &channel, &payload);
                     if let Some(receiver) = self.wishes.receiver(&channel) {
+                        self.wishes.audience.room(&channel, &payload).await;
                         // A full channel holds this link up, and no other: see `queue`. A closed
                         // one wants nothing more.
                         let _ = receiver.send((channel, payload)).await;

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::ledger::Ledger;
 use super::link;
 use super::stay::Stay;
+use crate::bus::audience::Audience;
 use crate::turn::Turn;
 
 /// How long to wait for workers that do not answer. Those that run answer at once.
@@ -36,6 +37,7 @@ pub(super) struct Wishes {
     pub(super) node: u64,
     pub(super) slot: u32,
     pub(super) ledger: Ledger,
+    pub(super) audience: Audience,
     channels: Mutex<HashMap<String, mpsc::Sender<ChanItem>>>,
 }
 
@@ -56,7 +58,13 @@ struct Link {
 
 impl Wishes {
     pub(super) fn new(node: u64, slot: u32) -> Self {
-        Self { node, slot, ledger: Ledger::default(), channels: Mutex::default() }
+        Self {
+            node,
+            slot,
+            ledger: Ledger::default(),
+            audience: Audience::default(),
+            channels: Mutex::default(),
+        }
     }
 
     pub(super) fn channels(&self) -> Vec<String> {

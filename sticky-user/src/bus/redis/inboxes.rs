@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::losses::Losses;
+use crate::bus::audience::Audience;
 
 /// Bytes that may wait, of all channels together. Redis itself gives up on a subscriber that lets
 /// 32 MB wait (`client-output-buffer-limit pubsub`), so they have to be taken from it at once.
@@ -26,6 +27,7 @@ pub(super) struct Inboxes {
     channels: RwLock<HashMap<String, UnboundedSender<Waiting>>>,
     room: Arc<Semaphore>,
     losses: Arc<Losses>,
+    pub(super) audience: Audience,
 }
 
 #[derive(Debug)]
@@ -36,7 +38,12 @@ struct Waiting {
 
 impl Inboxes {
     pub(super) fn new(losses: Arc<Losses>) -> Self {
-        Self { channels: RwLock::default(), room: Arc::new(Semaphore::new(ROOM)), losses }
+        Self {
+            channels: RwLock::default(),
+            room: Arc::new(Semaphore::new(ROOM)),
+            losses,
+            audience: Audience::default(),
+        }
     }
 
     /// Begins to take messages of `channel`; whoever had them before gets no more.
@@ -44,9 +51,10 @@ impl Inboxes {
         let (inbox, mut waiting) = mpsc::unbounded_channel::<Waiting>();
         let (hand, messages) = mpsc::channel(AT_HAND);
         self.write().insert(channel.to_owned(), inbox);
-        let channel = channel.to_owned();
+        let (channel, audience) = (channel.to_owned(), self.audience.clone());
         tokio::spawn(async move {
             while let Some(Waiting { message, room }) = waiting.recv().await {
+                audience.room(&channel, &message).await;
                 if hand.send((channel.clone(), message)).await.is_err() {
                     return;
                 }

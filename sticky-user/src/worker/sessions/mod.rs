@@ -22,6 +22,7 @@
 
 mod close;
 mod door;
+mod polling;
 mod registry;
 mod request;
 mod session;
@@ -66,6 +67,7 @@ pub fn close_on_drain<A: Adapter>(worker: &Worker, io: SocketIo<A>, routes: Rout
 /// Says that a client has joined: what a connect handler does first.
 pub fn joined<A: Adapter>(socket: &SocketRef<A>) {
     if let Some(session) = socket.req_parts().extensions.get::<Arc<Session>>() {
+        session.backlog.named(socket.id);
         session.joined();
     }
 }

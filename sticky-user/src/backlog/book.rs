@@ -1,0 +1,106 @@
+//! The accounts of all sessions of a worker.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockWriteGuard, Weak};
+
+use socketioxide_core::Sid;
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::account::Backlog;
+use super::senders::{Lanes, Turn};
+use super::{CLIENT_BUFFER, PATIENCE};
+
+/// The accounts of a worker's sessions. Clones are the same ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Backlogs(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limit: AtomicUsize,
+    by_id: RwLock<HashMap<Sid, Weak<Backlog>>>,
+    /// Broadcasts that no client has sent.
+    pub(super) lanes: Lanes,
+    given_up: watch::Sender<u64>,
+}
+
+impl Backlogs {
+    /// Those of this process.
+    pub(crate) fn of_this_process() -> Self {
+        static BACKLOGS: OnceLock<Backlogs> = OnceLock::new();
+        BACKLOGS.get_or_init(|| Self::new(CLIENT_BUFFER)).clone()
+    }
+
+    pub(crate) fn new(limit: usize) -> Self {
+        Self(Arc::new(Inner {
+            limit: AtomicUsize::new(limit),
+            by_id: RwLock::default(),
+            lanes: Lanes::default(),
+            given_up: watch::Sender::new(0),
+        }))
+    }
+
+    /// As much may wait for each client.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.0.limit.store(limit, Ordering::Relaxed);
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.0.limit.load(Ordering::Relaxed)
+    }
+
+    /// How many clients were disconnected because they did not read.
+    pub(crate) fn given_up(&self) -> watch::Receiver<u64> {
+        self.0.given_up.subscribe()
+    }
+
+    /// The accounts of these sessions; some may have none.
+    pub(crate) fn of(&self, ids: &[Sid]) -> Vec<Arc<Backlog>> {
+        let by_id = self.0.by_id.read().unwrap_or_else(PoisonError::into_inner);
+        ids.iter().filter_map(|id| by_id.get(id)?.upgrade()).collect()
+    }
+
+    /// Waits until none of these sessions is behind. `ids` is asked again whenever that took time.
+    pub(crate) async fn room(&self, ids: impl Fn() -> Vec<Sid>) -> Vec<Arc<Backlog>> {
+        loop {
+            let backlogs = self.of(&ids());
+            let Some(behind) = backlogs.iter().find(|backlog| backlog.is_behind()) else {
+                return backlogs;
+            };
+            // One after the other: their times run side by side.
+            behind.room().await;
+        }
+    }
+
+    /// Waits for the turn of a broadcast: those of one client are sent one after the other, and it is
+    /// not heard meanwhile. `rooms` are where a broadcast goes that is of no client.
+    pub(crate) async fn turn<T: std::hash::Hash>(&self, sender: Option<Sid>, rooms: &T) -> Turn {
+        match sender.and_then(|id| self.of(&[id]).pop()) {
+            Some(sender) => Turn::of(sender).await,
+            None => self.0.lanes.turn(rooms).await,
+        }
+    }
+
+    pub(super) fn enter(&self, id: Sid, backlog: &Arc<Backlog>) {
+        self.write().insert(id, Arc::downgrade(backlog));
+    }
+
+    pub(super) fn leave(&self, id: Sid) {
+        self.write().remove(&id);
+    }
+
+    pub(super) fn count_given_up(&self, waiting: usize) {
+        self.0.given_up.send_modify(|clients| *clients += 1);
+        warn!(
+            "a client is disconnected: it was sent more than it read for {} s, and {} kB wait for it \
+             (--client-buffer, STICKY_CLIENT_BUFFER)",
+            PATIENCE.as_secs(),
+            waiting / 1000,
+        );
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Sid, Weak<Backlog>>> {
+        self.0.by_id.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

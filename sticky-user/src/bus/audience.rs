@@ -1,0 +1,85 @@
+//! Whom a message of another worker is for, and whether they have room for it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+
+use socketioxide_core::adapter::remote_packet::{RequestIn, RequestTypeIn};
+use socketioxide_core::adapter::{BroadcastFlags, BroadcastOptions};
+use socketioxide_core::packet::{Packet, PacketData};
+use socketioxide_core::{Sid, Value};
+
+use crate::backlog::{Backlogs, PACKET};
+
+/// The clients of this worker that a broadcast is for.
+pub(super) trait Members: Send + Sync {
+    fn members(&self, options: &BroadcastOptions) -> Vec<Sid>;
+}
+
+/// The clients of this worker, by namespace. Clones are the same ones.
+#[derive(Clone, Default)]
+pub(super) struct Audience(Arc<RwLock<HashMap<String, Weak<dyn Members>>>>);
+
+impl Audience {
+    /// Messages for a namespace concern these from now on.
+    pub(super) fn enter(&self, namespace: &str, members: Weak<dyn Members>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(namespace.into(), members);
+    }
+
+    /// Waits until there is room for a message of another worker, and counts it. What is no broadcast
+    /// needs none.
+    pub(super) async fn room(&self, channel: &str, payload: &[u8]) {
+        let Some(members) = self.of(channel) else { return };
+        let Ok(request) = rmp_serde::from_slice::<RequestIn>(payload) else { return };
+        let (RequestTypeIn::Broadcast(packet) | RequestTypeIn::BroadcastWithAck(packet)) =
+            request.r#type
+        else {
+            return;
+        };
+        let Some(options) = request.opts else { return };
+        if options.has_flag(BroadcastFlags::Volatile) {
+            return;
+        }
+        let weight = weight(&packet);
+        drop(packet);
+        let members = || members.upgrade().map(|to| to.members(&options)).unwrap_or_default();
+        for backlog in Backlogs::of_this_process().room(members).await {
+            backlog.put(weight);
+        }
+    }
+
+    fn of(&self, channel: &str) -> Option<Weak<dyn Members>> {
+        let (_, rest) = channel.split_once("-request#")?;
+        let (namespace, _) = rest.split_once('#')?;
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(namespace).cloned()
+    }
+}
+
+impl fmt::Debug for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Audience")
+    }
+}
+
+/// What a packet weighs in the queue of each client, at least.
+pub(super) fn weight(packet: &Packet) -> usize {
+    let bytes = match &packet.inner {
+        PacketData::Event(value, _)
+        | PacketData::BinaryEvent(value, _)
+        | PacketData::EventAck(value, _)
+        | PacketData::BinaryAck(value, _)
+        | PacketData::Connect(Some(value)) => match value {
+            Value::Str(text, attachments) => {
+                text.len() + attachments.iter().flatten().map(bytes_of).sum::<usize>()
+            }
+            Value::Bytes(bytes) => bytes.len(),
+        },
+        PacketData::ConnectError(text) => text.len(),
+        PacketData::Connect(None) | PacketData::Disconnect => 0,
+    };
+    PACKET + bytes
+}
+
+fn bytes_of(attachment: &impl AsRef<[u8]>) -> usize {
+    attachment.as_ref().len()
+}
