@@ -13,6 +13,7 @@ use axum::serve::IncomingStream;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -23,6 +24,10 @@ use super::writing::Writing;
 /// As many bytes of a WebSocket are read until the handlers of what came are given their turn: so it
 /// is known soon when one of them waits.
 const AT_ONCE: usize = 4096;
+
+/// How often a client that is not heard is said to be there: the engine asks it, and its answer lies
+/// behind what it has sent before.
+const ALIVE: Duration = Duration::from_secs(5);
 
 /// A client's connection.
 ///
@@ -39,6 +44,8 @@ pub struct Connection {
     at_once: usize,
     /// The reader, where it waits for the client to take something.
     reader: Option<Waker>,
+    /// When to say that the client is there, if it is not heard.
+    alive: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
@@ -51,6 +58,7 @@ impl Connection {
             writing: Writing::default(),
             at_once: 0,
             reader: None,
+            alive: None,
         }
     }
 
@@ -73,12 +81,50 @@ impl Connection {
     /// Whether the client is to be heard now.
     fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(backlog) = self.websocket.backlog() else { return Poll::Ready(()) };
-        ready!(backlog.poll_hear(cx));
+        if backlog.poll_hear(cx).is_pending() {
+            self.alive.get_or_insert_with(|| Box::pin(sleep(ALIVE)));
+            return Poll::Pending;
+        }
         if self.writing.is_far_behind() {
             self.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
         Poll::Ready(())
+    }
+
+    /// Reads what may be read now.
+    fn poll_some(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let heard = self.poll_hear(cx);
+        if let Some(alive) = &mut self.alive
+            && (alive.is_elapsed() || alive.as_mut().poll(cx).is_ready())
+        {
+            match self.reading.pongs(&self.websocket, buf) {
+                Some(bytes @ 1..) => return self.poll_few(cx, buf, bytes),
+                said => {
+                    self.alive = None;
+                    if said.is_some() {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+        }
+        ready!(heard);
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+
+    /// Reads no more than `bytes`.
+    fn poll_few(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        bytes: u64,
+    ) -> Poll<io::Result<()>> {
+        let mut few = [0; 512];
+        let bytes = usize::try_from(bytes).unwrap_or(few.len()).min(few.len()).min(buf.remaining());
+        let mut few = ReadBuf::new(&mut few[..bytes]);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut few))?;
+        buf.put_slice(few.filled());
+        Poll::Ready(Ok(()))
     }
 
     /// Whether the reader's turn is over.
@@ -134,10 +180,7 @@ impl AsyncRead for Connection {
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        let polled = match this.poll_hear(cx) {
-            Poll::Ready(()) => Pin::new(&mut this.stream).poll_read(cx, buf),
-            Poll::Pending => Poll::Pending,
-        };
+        let polled = this.poll_some(cx, buf);
         let read = &buf.filled()[before..];
         this.writing.read(read.len());
         this.at_once += read.len();

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::frames::{CLOSE, Frames};
+use super::frames::{CLOSE, Frames, PONG};
 use crate::backlog::Backlog;
 
 /// How long a client may take to close its side.
@@ -132,6 +132,20 @@ impl Reading {
             *self = Self::Closed;
         }
         closes
+    }
+
+    /// Puts the packet "pong" into `buf`, if this is the place. Otherwise gives how many bytes can be
+    /// read until it may be; `None` if it is no WebSocket.
+    pub(super) fn pongs(&self, websocket: &Websocket, buf: &mut ReadBuf<'_>) -> Option<u64> {
+        let Self::Frames(frames, _) = self else { return None };
+        if websocket.upgrading().is_some() || buf.remaining() < PONG.len() {
+            return None;
+        }
+        if !frames.between_messages() {
+            return Some(frames.to_come());
+        }
+        buf.put_slice(&PONG);
+        Some(0)
     }
 
     pub(super) fn has_closed(&self) -> bool {

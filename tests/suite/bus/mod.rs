@@ -24,6 +24,7 @@ macro_rules! over_both_buses {
 
 mod acks;
 mod crash;
+mod hostile;
 mod hosts;
 mod one_by_one;
 mod others;

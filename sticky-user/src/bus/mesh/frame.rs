@@ -5,12 +5,16 @@
 //! channel   length: u16, big-endian │ UTF-8
 //! ```
 
-use std::sync::Arc;
-
 use super::error::FrameError;
 
 /// The largest frame, in bytes: far more than any Socket.IO message that fits a worker's memory.
 pub(super) const LONGEST: usize = 64 << 20;
+
+/// The largest greeting: what may come from one that has not said yet who it is.
+pub(super) const LONGEST_GREETING: usize = 1 + size_of::<u64>() + size_of::<u32>();
+
+/// The largest frame from a subscriber.
+pub(super) const LONGEST_WISH: usize = 1 + size_of::<u16>() + u16::MAX as usize;
 
 /// Bytes in front of each frame.
 pub(super) const LENGTH: usize = size_of::<u32>();
@@ -44,7 +48,7 @@ const MESSAGE: u8 = 7;
 
 impl Frame {
     /// The bytes, length in front.
-    pub(super) fn encode(&self) -> Result<Arc<[u8]>, FrameError> {
+    pub(super) fn encode(&self) -> Result<Vec<u8>, FrameError> {
         let mut bytes = vec![0; LENGTH];
         match self {
             Self::Hello { node, slot } => {
@@ -96,7 +100,7 @@ impl Frame {
 }
 
 /// The bytes of a [`Frame::Message`], for a payload that is not to be copied more than once.
-pub(super) fn message(channel: &str, payload: &[u8]) -> Result<Arc<[u8]>, FrameError> {
+pub(super) fn message(channel: &str, payload: &[u8]) -> Result<Vec<u8>, FrameError> {
     let mut bytes = Vec::with_capacity(LENGTH + 3 + channel.len() + payload.len());
     bytes.extend([0; LENGTH]);
     bytes.push(MESSAGE);
@@ -105,14 +109,14 @@ pub(super) fn message(channel: &str, payload: &[u8]) -> Result<Arc<[u8]>, FrameE
     finish(bytes)
 }
 
-fn finish(mut bytes: Vec<u8>) -> Result<Arc<[u8]>, FrameError> {
+fn finish(mut bytes: Vec<u8>) -> Result<Vec<u8>, FrameError> {
     let length = bytes.len() - LENGTH;
     let field = u32::try_from(length).ok().filter(|_| length <= LONGEST);
     let field = field.ok_or(FrameError::TooLarge(length))?;
     for (place, byte) in bytes.iter_mut().zip(field.to_be_bytes()) {
         *place = byte;
     }
-    Ok(bytes.into())
+    Ok(bytes)
 }
 
 fn put_channel(bytes: &mut Vec<u8>, channel: &str) -> Result<(), FrameError> {
@@ -175,6 +179,11 @@ mod tests {
     fn limits() {
         let long_name = "x".repeat(70_000);
         assert_eq!(Frame::Subscribe(long_name).encode(), Err(FrameError::TooLarge(70_000)));
+        let longest_name = "x".repeat(usize::from(u16::MAX));
+        let wish = Frame::Subscribe(longest_name).encode().unwrap();
+        assert_eq!(wish.len(), LENGTH + LONGEST_WISH);
+        let hello = Frame::Hello { node: 1, slot: 2 }.encode().unwrap();
+        assert_eq!(hello.len(), LENGTH + LONGEST_GREETING);
         let payload = vec![0; LONGEST];
         assert!(matches!(message("c", &payload), Err(FrameError::TooLarge(_))));
         assert_eq!(Frame::decode(&[]), Err(FrameError::Short));

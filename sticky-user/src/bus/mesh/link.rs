@@ -4,61 +4,89 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
-use tracing::debug;
+use tokio::time::sleep;
+use tracing::{debug, warn};
 
-use super::frame::Frame;
+use super::frame::{Frame, LONGEST, LONGEST_GREETING};
 use super::stream::read;
 use super::subscriber::{Command, Wishes};
 
-/// Pauses between attempts to reach a slot whose socket is gone, the first and the longest.
+/// A link that lasted for so long was a good one: it is opened again at once.
+const WELL: Duration = Duration::from_secs(1);
+
+/// Pauses between attempts, the first and the longest, after one that was opened again at once.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// Those who wait for each `Sync` that was written and not answered yet.
 type Unanswered = Mutex<VecDeque<Vec<oneshot::Sender<()>>>>;
 
-/// Keeps a link to the slot whose socket is at `path`, until nobody commands it any more.
+/// Keeps a link to `slot`, whose socket is at `path`, until nobody commands it any more.
 pub(super) async fn keep(
+    slot: u32,
     path: PathBuf,
     wishes: Arc<Wishes>,
     mut commands: UnboundedReceiver<Command>,
     live: Arc<AtomicBool>,
 ) {
-    let (mut pause, longest) = PAUSES;
-    loop {
+    let mut pauses = Pauses::default();
+    let mut last = None;
+    while !commands.is_closed() {
+        let mut lasted = Duration::ZERO;
         match UnixStream::connect(&path).await {
             Ok(stream) => {
-                pause = PAUSES.0;
-                let heard =
-                    Hearing { wishes: &wishes, live: &live, unanswered: Unanswered::default() };
-                let ended = heard.run(stream, &mut commands).await;
+                let hearing = Hearing {
+                    slot,
+                    wishes: &wishes,
+                    live: &live,
+                    last,
+                    publisher: OnceLock::new(),
+                    unanswered: Unanswered::default(),
+                };
+                let ended = hearing.run(stream, &mut commands).await;
                 live.store(false, Ordering::Relaxed);
-                debug!("a link of the bus to {} is closed: {ended:?}", path.display());
+                debug!(slot, "a link of the bus is closed: {ended:?}");
+                if let Some((node, since)) = hearing.publisher.into_inner() {
+                    last = Some(node);
+                    lasted = since.elapsed();
+                }
             }
             // The socket belongs to the slot: without it there is neither worker nor supervisor.
-            Err(error) => {
-                debug!("cannot reach {}: {error}", path.display());
-                tokio::time::sleep(pause).await; // real delay: a path has no event to wait for
-                pause = (pause * 2).min(longest);
-            }
+            Err(error) => debug!(slot, "cannot reach {}: {error}", path.display()),
         }
-        if commands.is_closed() {
-            return;
-        }
+        // A path has no event to wait for, and one that closes each link is not to keep this one busy.
+        sleep(pauses.after(lasted)).await; // real delay: between attempts
+    }
+}
+
+/// How long to wait before the next attempt.
+#[derive(Debug, Default)]
+struct Pauses(Duration);
+
+impl Pauses {
+    fn after(&mut self, lasted: Duration) -> Duration {
+        let pause = if lasted >= WELL { Duration::ZERO } else { self.0 };
+        self.0 = (pause * 2).clamp(PAUSES.0, PAUSES.1);
+        pause
     }
 }
 
 /// A link while it is open.
 struct Hearing<'a> {
+    slot: u32,
     wishes: &'a Wishes,
     live: &'a AtomicBool,
+    /// The worker that was heard before.
+    last: Option<u64>,
+    /// The worker that is heard, and since when.
+    publisher: OnceLock<(u64, Instant)>,
     unanswered: Unanswered,
 }
 
@@ -73,9 +101,19 @@ impl Hearing<'_> {
         say(&mut writer, &Frame::Hello { node, slot }).await?;
         let mut reader = BufReader::new(reader);
         // The link may have waited long for a worker to come, while what is wanted changed.
-        let Some(Frame::Welcome { node }) = read(&mut reader).await? else {
+        let Some(Frame::Welcome { node }) = read(&mut reader, LONGEST_GREETING).await? else {
             return Err(io::ErrorKind::InvalidData.into());
         };
+        let _ = self.publisher.set((node, Instant::now()));
+        if self.last == Some(node)
+            && let Some(times) = self.wishes.log.missed.again()
+        {
+            warn!(
+                slot = self.slot,
+                "a worker closed its link to this one, which did not read for too long ({times} \
+                 times): what it said meanwhile is missed here"
+            );
+        }
         // Commands up to here are part of the wishes already; those who wait for them still wait.
         let mut waiting = Vec::new();
         while let Ok(command) = commands.try_recv() {
@@ -87,7 +125,6 @@ impl Hearing<'_> {
             say(&mut writer, &Frame::Subscribe(channel)).await?;
         }
         self.sync(&mut writer, waiting).await?;
-        self.wishes.ledger.came(node);
         let ended = tokio::select! {
             // First what it still said.
             biased;
@@ -95,7 +132,7 @@ impl Hearing<'_> {
             ended = self.obey(writer, commands) => ended,
         };
         // What it still owes, it will never say.
-        self.wishes.ledger.gone(node, self.wishes);
+        self.wishes.ledger.gone(self.slot, node, self.wishes);
         ended
     }
 
@@ -126,11 +163,12 @@ impl Hearing<'_> {
     }
 
     async fn hear(&self, node: u64, reader: &mut BufReader<OwnedReadHalf>) -> io::Result<()> {
-        while let Some(frame) = read(reader).await? {
+        while let Some(frame) = read(reader, LONGEST).await? {
             match frame {
                 Frame::Message { channel, payload } => {
-                    self.wishes.ledger.heard(node, &channel, &payload);
-                    if let Some(receiver) = self.wishes.receiver(&channel) {
+                    if !self.wishes.ledger.heard(node, &channel, &payload) {
+                        self.unasked();
+                    } else if let Some(receiver) = self.wishes.receiver(&channel) {
                         self.wishes.audience.room(&channel, &payload).await;
                         // A full channel holds this link up, and no other: see `queue`. A closed
                         // one wants nothing more.
@@ -151,8 +189,30 @@ impl Hearing<'_> {
         }
         Ok(())
     }
+
+    fn unasked(&self) {
+        if let Some(times) = self.wishes.log.unasked.again() {
+            debug!(slot = self.slot, "{times} answers came to nothing that was asked");
+        }
+    }
 }
 
 async fn say(writer: &mut OwnedWriteHalf, frame: &Frame) -> io::Result<()> {
     writer.write_all(&frame.encode().map_err(io::Error::other)?).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_that_do_not_last_are_opened_less_and_less_often() {
+        let mut pauses = Pauses::default();
+        let millis: Vec<_> =
+            (0..9).map(|_| pauses.after(Duration::from_millis(900)).as_millis()).collect();
+        assert_eq!(millis, [0, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        assert_eq!(pauses.after(WELL), Duration::ZERO, "that was a good one");
+        assert_eq!(pauses.after(WELL), Duration::ZERO);
+        assert_eq!(pauses.after(Duration::ZERO), PAUSES.0);
+    }
 }

@@ -16,6 +16,7 @@
 //!
 //! Delivery is at most once, and in order from each worker to each other.
 
+mod budget;
 mod error;
 mod frame;
 mod ledger;
@@ -23,9 +24,11 @@ mod link;
 mod publisher;
 mod queue;
 mod request;
+mod serve;
 mod stay;
 mod stream;
 mod subscriber;
+mod subscribers;
 #[cfg(test)]
 mod tests;
 
@@ -95,12 +98,12 @@ impl Mesh {
     ) -> Result<Self, MeshError> {
         let health = HealthReporter::default();
         let stay = Stay::default();
-        let publisher = Arc::new(Publisher::new(node(), health.clone(), stay.clone()));
+        let publisher = Arc::new(Publisher::new(node(), place.slots, health.clone(), stay.clone()));
         let listener = StdListener::from(listener);
         listener.set_nonblocking(true).map_err(MeshError::Socket)?;
         let listener = UnixListener::from_std(listener).map_err(MeshError::Socket)?;
 
-        let wishes = Arc::new(Wishes::new(publisher.node(), place.slot));
+        let wishes = Arc::new(Wishes::new(publisher.node, place.slot));
         let others = (0..place.slots).filter(|slot| *slot != place.slot);
         let peers = others.map(|slot| (slot, socket(&place.directory, slot)));
         let subscriber = Arc::new(Subscriber::open(Arc::clone(&wishes), peers, turn, &stay));

@@ -1,135 +1,196 @@
-//! What waits to be written to one subscriber: bounded, so that one that does not read neither
-//! stops the others nor fills the memory.
+//! What waits to be written to one subscriber. How much that may be, the [`budget`](super::budget) says.
 
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use tokio::sync::{Notify, mpsc};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-/// Messages that may wait for one subscriber.
-const MOST_FRAMES: usize = 65_536;
+use super::budget::Room;
 
-/// Bytes that may wait for one subscriber. One message may be as large as this.
-const MOST_BYTES: usize = 128 << 20;
+/// A frame on its way, shared by the queues that it waits in.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    bytes: Vec<u8>,
+    /// Whether it is a message, which is lost when it cannot be written.
+    is_message: bool,
+    _room: Room,
+}
 
 /// The end that frames are put into.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Sender {
-    frames: mpsc::Sender<Arc<[u8]>>,
-    level: Arc<Level>,
+    frames: UnboundedSender<Waiting>,
+    progress: Arc<Progress>,
 }
 
 /// The end that they are written from.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    frames: mpsc::Receiver<Arc<[u8]>>,
-    level: Arc<Level>,
+    frames: UnboundedReceiver<Waiting>,
+    /// What is being written, and how much of it was.
+    current: Option<(Waiting, usize)>,
+    progress: Arc<Progress>,
 }
 
-/// How full a queue is.
+#[derive(Debug)]
+struct Waiting {
+    parcel: Arc<Parcel>,
+    _place: Room,
+}
+
 #[derive(Debug, Default)]
-struct Level {
-    frames: AtomicUsize,
-    bytes: AtomicUsize,
-    fell: Notify,
-    /// Its reader does not read: nothing is put into it until it is low again.
-    stalled: AtomicBool,
+struct Progress {
+    /// Frames that are not written.
+    waiting: AtomicUsize,
+    /// Bytes that were.
+    written: AtomicU64,
 }
 
-impl Level {
-    fn is_low(&self) -> bool {
-        self.frames.load(Ordering::Relaxed) <= MOST_FRAMES / 2
-            && self.bytes.load(Ordering::Relaxed) <= MOST_BYTES / 2
+impl Parcel {
+    pub(super) fn message(bytes: Vec<u8>, room: Room) -> Arc<Self> {
+        Arc::new(Self { bytes, is_message: true, _room: room })
+    }
+
+    pub(super) fn answer(bytes: Vec<u8>, room: Room) -> Arc<Self> {
+        Arc::new(Self { bytes, is_message: false, _room: room })
     }
 }
 
 pub(super) fn new() -> (Sender, Receiver) {
-    let (sender, receiver) = mpsc::channel(MOST_FRAMES);
-    let level = Arc::new(Level::default());
-    (Sender { frames: sender, level: Arc::clone(&level) }, Receiver { frames: receiver, level })
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let progress = Arc::new(Progress::default());
+    let sender = Sender { frames: sender, progress: Arc::clone(&progress) };
+    (sender, Receiver { frames: receiver, current: None, progress })
 }
 
 impl Sender {
-    /// Puts a frame into the queue. `false` when there is no room for it, or nobody to read it.
-    pub(super) fn put(&self, frame: Arc<[u8]>) -> bool {
-        let length = frame.len();
-        if self.level.bytes.load(Ordering::Relaxed) + length > MOST_BYTES {
-            return false;
-        }
-        // Counted before it can be read.
-        self.level.frames.fetch_add(1, Ordering::Relaxed);
-        self.level.bytes.fetch_add(length, Ordering::Relaxed);
-        let put = self.frames.try_send(frame).is_ok();
-        if !put {
-            self.level.frames.fetch_sub(1, Ordering::Relaxed);
-            self.level.bytes.fetch_sub(length, Ordering::Relaxed);
-        }
-        put
+    /// Puts a frame into the queue, where it takes a place. `false` when nobody writes any more.
+    pub(super) fn put(&self, parcel: Arc<Parcel>, place: Room) -> bool {
+        // Counted before it can be written.
+        self.progress.waiting.fetch_add(1, Ordering::Relaxed);
+        self.frames.send(Waiting { parcel, _place: place }).is_ok()
     }
 
-    /// Its reader does not read. `false` when that was known.
-    pub(super) fn stall(&self) -> bool {
-        !self.level.stalled.swap(true, Ordering::Relaxed)
-    }
-
-    /// Whether it does not.
-    pub(super) fn is_stalled(&self) -> bool {
-        self.level.stalled.load(Ordering::Relaxed)
-    }
-
-    /// Whether at most half of it is full.
-    pub(super) fn is_low(&self) -> bool {
-        self.level.is_low()
-    }
-
-    /// Waits until it is.
-    pub(super) async fn low(&self) {
-        loop {
-            let fell = self.level.fell.notified();
-            if self.is_low() {
-                return;
-            }
-            fell.await;
-        }
+    /// The bytes that were written so far, while there is more to write.
+    pub(super) fn waits_at(&self) -> Option<u64> {
+        let waits = self.progress.waiting.load(Ordering::Relaxed) > 0;
+        waits.then(|| self.progress.written.load(Ordering::Relaxed))
     }
 }
 
 impl Receiver {
-    /// Waits for the next frame; `None` when no more will come.
-    pub(super) async fn next(&mut self) -> Option<Arc<[u8]>> {
-        let frame = self.frames.recv().await?;
-        self.level.frames.fetch_sub(1, Ordering::Relaxed);
-        self.level.bytes.fetch_sub(frame.len(), Ordering::Relaxed);
-        if self.level.is_low() {
-            self.level.fell.notify_waiters();
+    /// Writes what waits and what comes, until no more will come. One that is dropped in the middle can
+    /// be followed by another.
+    pub(super) async fn write_to(
+        &mut self,
+        writer: &mut (impl AsyncWrite + Unpin),
+    ) -> io::Result<()> {
+        loop {
+            if self.current.is_none() {
+                self.current = self.frames.recv().await.map(|next| (next, 0));
+            }
+            let Some((Waiting { parcel, .. }, written)) = &mut self.current else {
+                return Ok(());
+            };
+            let left = parcel.bytes.get(*written..).unwrap_or_default();
+            if left.is_empty() {
+                self.current = None;
+                self.progress.waiting.fetch_sub(1, Ordering::Relaxed);
+                continue;
+            }
+            let more = writer.write(left).await?;
+            if more == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            *written += more;
+            self.progress.written.fetch_add(more as u64, Ordering::Relaxed);
         }
-        Some(frame)
     }
 
-    /// Whether its reader, which did not read, has read half of it again; `true` once.
-    pub(super) fn recovered(&self) -> bool {
-        self.level.stalled.load(Ordering::Relaxed)
-            && self.level.is_low()
-            && self.level.stalled.swap(false, Ordering::Relaxed)
+    /// Ends the queue: how many messages were not written.
+    pub(super) fn end(mut self) -> u64 {
+        self.frames.close();
+        let mut lost = 0;
+        let mut next = self.current.take().map(|(current, _)| current);
+        while let Some(waiting) = next {
+            lost += u64::from(waiting.parcel.is_message);
+            next = self.frames.try_recv().ok();
+        }
+        lost
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::super::budget::{Budget, ROOM};
     use super::*;
 
+    fn put(queue: &Sender, budget: &Budget, bytes: &[u8]) -> bool {
+        let mut room = budget.try_take(bytes.len(), 1).unwrap();
+        let place = room.place();
+        queue.put(Parcel::message(bytes.into(), room), place)
+    }
+
     #[tokio::test]
-    async fn bytes_are_bounded() {
+    async fn what_waits_is_written_in_order_and_given_back() {
+        let budget = Budget::default();
         let (sender, mut receiver) = new();
-        let half: Arc<[u8]> = vec![0; MOST_BYTES / 2].into();
-        assert!(sender.put(Arc::clone(&half)));
-        assert!(sender.put(Arc::clone(&half)));
-        assert!(!sender.put(vec![0].into()));
-        assert!(!sender.is_low());
-        receiver.next().await.unwrap();
-        sender.low().await;
-        assert!(sender.put(vec![0].into()));
-        drop(receiver);
-        assert!(!sender.put(vec![0].into()));
+        assert_eq!(sender.waits_at(), None);
+        assert!(put(&sender, &budget, b"one ") && put(&sender, &budget, b"two"));
+        assert_eq!(sender.waits_at(), Some(0));
+        drop(sender);
+        let mut written = Vec::new();
+        receiver.write_to(&mut written).await.unwrap();
+        assert_eq!(written, b"one two");
+        assert_eq!((receiver.end(), budget.left()), (0, ROOM));
+    }
+
+    #[tokio::test]
+    async fn a_writing_that_was_broken_off_is_gone_on_with() {
+        let budget = Budget::default();
+        let (sender, mut receiver) = new();
+        let (mut near, mut far) = tokio::io::duplex(10);
+        put(&sender, &budget, &[7; 25]);
+        put(&sender, &budget, &[8; 5]);
+        let mut read = vec![0; 10];
+        tokio::select! {
+            biased;
+            ended = receiver.write_to(&mut near) => panic!("{ended:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+        assert_eq!(sender.waits_at(), Some(10), "that is all that fits");
+        far.read_exact(&mut read).await.unwrap();
+        drop(sender);
+        let mut rest = Vec::new();
+        let writing = async {
+            receiver.write_to(&mut near).await.unwrap();
+            drop(near);
+        };
+        let ((), all) = tokio::join!(writing, far.read_to_end(&mut rest));
+        all.unwrap();
+        read.append(&mut rest);
+        assert_eq!(read, [[7; 25].as_slice(), &[8; 5]].concat());
+    }
+
+    #[tokio::test]
+    async fn what_was_not_written_is_counted() {
+        let budget = Budget::default();
+        let (sender, mut receiver) = new();
+        let (mut near, _far) = tokio::io::duplex(10);
+        put(&sender, &budget, &[7; 25]);
+        put(&sender, &budget, &[8; 5]);
+        sender.put(Parcel::answer(vec![9], budget.take_one().await), budget.take_one().await);
+        tokio::select! {
+            biased;
+            ended = receiver.write_to(&mut near) => panic!("{ended:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+        assert_eq!((receiver.end(), budget.left()), (2, ROOM));
+        assert!(!put(&sender, &budget, b"nobody reads this"));
+        assert_eq!(budget.left(), ROOM);
     }
 }

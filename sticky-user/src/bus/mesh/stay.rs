@@ -23,6 +23,11 @@ impl Stay {
         self.links.spawn(link);
     }
 
+    /// Whether the worker has left, or is about to.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.is_cancelled()
+    }
+
     /// Waits until the worker leaves.
     pub(super) async fn over(&self) {
         self.over.cancelled().await;

@@ -4,17 +4,23 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::frame::{Frame, LONGEST};
+use super::frame::Frame;
 
-/// Reads the next frame; `None` at the end of the stream.
-pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Frame>> {
+/// Reads the next frame, which may have `most` bytes; `None` at the end of the stream.
+pub(super) async fn read(
+    stream: &mut (impl AsyncRead + Unpin),
+    most: usize,
+) -> io::Result<Option<Frame>> {
     let length = match stream.read_u32().await {
         Ok(length) => length as usize,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
     };
-    if length > LONGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame of the bus is too large"));
+    if length > most {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a frame of {length} bytes came, where one has {most} at most"),
+        ));
     }
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).await?;

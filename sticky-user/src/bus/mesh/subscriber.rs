@@ -17,6 +17,7 @@ use super::ledger::Ledger;
 use super::link;
 use super::stay::Stay;
 use crate::bus::audience::Audience;
+use crate::bus::seldom::Seldom;
 use crate::turn::Turn;
 
 /// How long to wait for workers that do not answer. Those that run answer at once.
@@ -38,7 +39,15 @@ pub(super) struct Wishes {
     pub(super) slot: u32,
     pub(super) ledger: Ledger,
     pub(super) audience: Audience,
+    /// What others can have this worker log.
+    pub(super) log: Log,
     channels: Mutex<HashMap<String, mpsc::Sender<ChanItem>>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) missed: Seldom,
+    pub(super) unasked: Seldom,
 }
 
 /// Links to the workers of all other slots.
@@ -63,6 +72,7 @@ impl Wishes {
             slot,
             ledger: Ledger::default(),
             audience: Audience::default(),
+            log: Log::default(),
             channels: Mutex::default(),
         }
     }
@@ -71,20 +81,29 @@ impl Wishes {
         self.lock().keys().cloned().collect()
     }
 
+    pub(super) fn want(&self, channel: String, messages: mpsc::Sender<ChanItem>) {
+        self.lock().insert(channel, messages);
+    }
+
     pub(super) fn receiver(&self, channel: &str) -> Option<mpsc::Sender<ChanItem>> {
         self.lock().get(channel).cloned()
     }
 
     /// Answers in the place of somebody who cannot.
-    pub(super) fn stand_in(&self, channel: &str, answers: Vec<Vec<u8>>) {
+    pub(super) fn stand_in(
+        &self,
+        channel: &str,
+        answers: impl Iterator<Item = Vec<u8>> + Send + 'static,
+    ) {
         let Some(receiver) = self.receiver(channel) else {
             return;
         };
         let channel = channel.to_string();
         tokio::spawn(async move {
             for answer in answers {
-                // Whoever asked may have stopped waiting.
-                let _ = receiver.send((channel.clone(), answer)).await;
+                if receiver.send((channel.clone(), answer)).await.is_err() {
+                    return;
+                }
             }
         });
     }
@@ -111,7 +130,7 @@ impl Subscriber {
             stay.link(async move {
                 let keeping = async {
                     turn.come().await;
-                    link::keep(path, wishes, requests, is_live).await;
+                    link::keep(slot, path, wishes, requests, is_live).await;
                 };
                 tokio::select! {
                     () = keeping => {}
@@ -137,7 +156,7 @@ impl Subscriber {
     /// Begins to hear a channel; returns when the workers that run know it.
     pub(super) async fn subscribe(&self, channel: String, messages: mpsc::Sender<ChanItem>) {
         // First the wish, then the command: a link that opens in between reads the wish.
-        self.wishes.lock().insert(channel.clone(), messages);
+        self.wishes.want(channel.clone(), messages);
         self.command(|| Command::Subscribe(channel.clone()));
         self.sync(Link::is_live).await;
     }

@@ -1,5 +1,8 @@
 //! Several workers' meshes in one process: the sockets are real.
 
+mod hostile;
+mod pressure;
+
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use futures_core::Stream;
@@ -35,6 +38,13 @@ impl Slots {
         let place = Place { directory: self.directory.path().into(), slot, slots };
         let socket = self.sockets[slot as usize].try_clone().unwrap();
         Mesh::join_in_turn(&place, socket.into(), turn).await.unwrap()
+    }
+
+    /// The turn of one of those who share one.
+    fn turn(&self) -> Turn {
+        let mut options = std::fs::File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        Turn::by(options.open(self.directory.path().join("turn")).unwrap())
     }
 
     /// A worker in a runtime of its own, which takes its links with it when it dies.
@@ -131,11 +141,6 @@ async fn whoever_has_gone_no_longer_counts_and_the_successor_does() {
 #[tokio::test]
 async fn a_successor_joins_when_its_predecessor_has_left() {
     let slots = Slots::open(2);
-    let turn = || {
-        let mut options = std::fs::File::options();
-        options.read(true).write(true).create(true).truncate(false);
-        Turn::by(options.open(slots.directory.path().join("turn")).unwrap())
-    };
     let a = slots.join(0).await;
     let mut health = a.health();
     let most_peers = Arc::new(AtomicU16::new(0));
@@ -147,7 +152,7 @@ async fn a_successor_joins_when_its_predecessor_has_left() {
     });
     let mut heard_by_a = a.subscribe("news".into(), 8).await;
 
-    let turns = [turn(), turn()];
+    let turns = [slots.turn(), slots.turn()];
     let first = slots.join_by(1, &turns[0]).await;
     let mut heard_by_first = first.subscribe("news".into(), 8).await;
     let second = slots.join_by(1, &turns[1]).await;
@@ -170,39 +175,4 @@ async fn a_successor_joins_when_its_predecessor_has_left() {
     assert_eq!(next(&mut heard_by_a).await.1, b"more");
     assert_eq!(most_peers.load(Ordering::Relaxed), 1, "a slot has one worker at a time");
     watching.abort();
-}
-
-#[tokio::test]
-async fn one_that_does_not_read_holds_up_nobody() {
-    let slots = Slots::open(3);
-    let (a, b, c) = tokio::join!(slots.join(0), slots.join(1), slots.join(2));
-    // Nobody takes anything out of this stream, and it has room for one message only.
-    let _unread = b.subscribe("news".into(), 1).await;
-    let mut heard_by_c = c.subscribe("news".into(), 8).await;
-    let mebibyte = vec![0; 1 << 20];
-    for _ in 0..200 {
-        a.publish("news", &mebibyte).await.unwrap();
-        next(&mut heard_by_c).await;
-    }
-    assert!(a.health().borrow().dropped > 0, "200 MiB do not wait for one that does not read");
-}
-
-#[tokio::test]
-async fn nonsense_closes_the_link_and_no_more() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::UnixStream;
-
-    let slots = Slots::open(2);
-    let (a, b) = tokio::join!(slots.join(0), slots.join(1));
-    for nonsense in [&[0xff; 64][..], &[0, 0, 0, 1, 99], &[0, 0, 0, 0], &[0, 0, 0, 1, 5], b"GET /"]
-    {
-        let mut stream = UnixStream::connect(socket(slots.directory.path(), 0)).await.unwrap();
-        stream.write_all(nonsense).await.unwrap();
-        stream.shutdown().await.unwrap();
-        // Closed: by the end of file, or hard, since not all was read.
-        let _ = stream.read_to_end(&mut Vec::new()).await;
-    }
-    let mut heard = b.subscribe("news".into(), 8).await;
-    a.publish("news", b"still here").await.unwrap();
-    assert_eq!(next(&mut heard).await.1, b"still here");
 }

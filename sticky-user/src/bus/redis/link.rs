@@ -106,7 +106,10 @@ impl Link {
 
     pub(super) async fn unsubscribe(&self, channels: &[String]) -> Result<(), Failure> {
         self.0.pulse.leave(channels);
-        self.for_each(self.0.verbs.unsubscribe, channels).await
+        let answered = self.for_each(self.0.verbs.unsubscribe, channels).await;
+        // What the server says of it comes before its answer; of what it refused, nothing comes.
+        self.0.pulse.left(channels);
+        answered
     }
 
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Failure> {
@@ -177,5 +180,31 @@ impl Link {
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Link({})", self.0.server)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::RedisUrls;
+    use crate::bus::health::HealthReporter;
+    use crate::bus::redis::fake::{Fake, SLOTS};
+    use crate::bus::redis::losses::Losses;
+
+    #[tokio::test]
+    async fn channels_that_were_left_are_forgotten() {
+        for verbs in [Verbs::PLAIN, Verbs::SHARDED] {
+            let fake = Fake::start().await;
+            fake.slots(0..SLOTS, 1);
+            let urls: RedisUrls = format!("redis://127.0.0.1:{}", fake.port()).parse().unwrap();
+            let losses = Arc::new(Losses::new(HealthReporter::default()));
+            let inboxes = Arc::new(Inboxes::new(losses));
+            let link = Link::open(urls.first(), verbs, inboxes).await.unwrap();
+            let channels = ["a".to_owned(), "b".to_owned()];
+            link.subscribe(&channels).await.unwrap();
+            link.unsubscribe(&channels).await.unwrap();
+            assert_eq!(link.0.pulse.leaving(), 0);
+            link.ping().await.unwrap();
+        }
     }
 }

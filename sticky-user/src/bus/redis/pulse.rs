@@ -45,7 +45,15 @@ impl Pulse {
     }
 
     pub(super) fn leave(&self, channels: &[String]) {
-        self.leaving().extend(channels.iter().cloned());
+        self.lock().extend(channels.iter().cloned());
+    }
+
+    /// The server will not say any more of that: it has answered.
+    pub(super) fn left(&self, channels: &[String]) {
+        let mut leaving = self.lock();
+        for channel in channels {
+            leaving.remove(channel);
+        }
     }
 
     /// Takes what the server says unasked.
@@ -71,7 +79,7 @@ impl Pulse {
                 let channel = text().and_then(|channel| String::from_utf8(channel).ok());
                 // Unasked, the client library takes it for the answer to something else, and from
                 // then on gives wrong answers: the connection has to go.
-                if !channel.is_some_and(|channel| self.leaving().remove(&channel)) {
+                if !channel.is_some_and(|channel| self.lock().remove(&channel)) {
                     self.lose("a part of the cluster has moved to another node");
                 }
             }
@@ -79,7 +87,12 @@ impl Pulse {
         }
     }
 
-    fn leaving(&self) -> MutexGuard<'_, HashSet<String>> {
+    #[cfg(test)]
+    pub(super) fn leaving(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
         self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

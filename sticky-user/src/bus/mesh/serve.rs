@@ -1,0 +1,211 @@
+//! The publishing side of a link: another worker has opened it to hear this one.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::BufReader;
+use tokio::net::unix::OwnedReadHalf;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::budget::{Budget, Room};
+use super::frame::{Frame, LONGEST_GREETING, LONGEST_WISH};
+use super::publisher::{PATIENCE, Publisher};
+use super::queue::{self, Parcel};
+use super::stream::read;
+use super::subscribers::Link;
+
+/// How long one that opens a link may take to say who it is: it does so at once.
+const HELLO: Duration = Duration::from_secs(5);
+
+/// How many may be about to say so. The next one takes the place of the one that has waited longest.
+const MOST_NEWCOMERS: usize = 64;
+
+/// Answers that may wait for one subscriber. It is not listened to before it has read some.
+const MOST_ANSWERS: usize = 16;
+
+/// How long a worker that leaves waits for subscribers to read what it said before.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Between two attempts to accept.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Those that have not said yet who they are, the one that has waited longest first.
+#[derive(Debug, Default)]
+struct Newcomers(VecDeque<oneshot::Sender<()>>);
+
+/// How a link ended.
+enum Ended {
+    Closed(io::Result<()>),
+    Stuck,
+    Leaving,
+}
+
+impl Publisher {
+    /// Serves those who open a link, for ever.
+    pub(super) async fn accept(self: &Arc<Self>, listener: &UnixListener) {
+        let mut newcomers = Newcomers::default();
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    self.stay.link(Arc::clone(self).serve(stream, newcomers.enter()));
+                }
+                Err(error) => {
+                    if let Some(times) = self.log.unaccepted.again() {
+                        warn!(
+                            "the bus cannot accept a worker ({times} times): {error}; trying again"
+                        );
+                    }
+                    sleep(PAUSE).await; // real delay: no event tells that it may work now
+                }
+            }
+        }
+    }
+
+    /// Serves one subscriber until it goes, or this worker does.
+    async fn serve(self: Arc<Self>, stream: UnixStream, displaced: oneshot::Receiver<()>) {
+        let (reader, mut writer) = stream.into_split();
+        let mut reader = BufReader::new(reader);
+        let greeted = tokio::select! {
+            greeted = self.greeted(&mut reader) => greeted,
+            _ = displaced => Err("too many opened links and said nothing".into()),
+            () = self.stay.over() => return,
+        };
+        let given_up = CancellationToken::new();
+        let (queue, mut waiting) = queue::new();
+        let entered = greeted.and_then(|greeted| {
+            let Some((node, slot)) = greeted else { return Ok(None) };
+            let link = Link::new(node, slot, queue, given_up.clone().drop_guard());
+            self.enter(link).map(|id| Some((id, slot)))
+        });
+        let (id, slot) = match entered {
+            Ok(Some(entered)) => entered,
+            Ok(None) => return,
+            Err(reason) => {
+                if let Some(times) = self.log.refused.again() {
+                    warn!("links of the bus were refused ({times}), the last because {reason}");
+                }
+                return;
+            }
+        };
+        let ended = tokio::select! {
+            ended = self.listen(id, reader) => Ended::Closed(ended),
+            ended = waiting.write_to(&mut writer) => Ended::Closed(ended),
+            () = self.stay.over() => Ended::Leaving,
+            () = given_up.cancelled() => Ended::Stuck,
+        };
+        self.change(|subscribers| subscribers.remove(id));
+        if matches!(ended, Ended::Leaving) {
+            // Nothing more comes into its queue: it reads what is there.
+            let _ = timeout(FAREWELL, waiting.write_to(&mut writer)).await;
+        }
+        self.tell(slot, &ended, waiting.end());
+    }
+
+    /// Counts what a link took with it, and tells if it is more than to be expected.
+    fn tell(&self, slot: u32, ended: &Ended, lost: u64) {
+        self.health.dropped(lost);
+        match ended {
+            Ended::Stuck => {
+                if let Some(times) = self.log.stuck.again() {
+                    warn!(
+                        slot,
+                        "a worker has read nothing for {PATIENCE:?} while senders waited for it \
+                         ({times} times): its link is closed, and {lost} messages to it are lost"
+                    );
+                }
+            }
+            Ended::Leaving if lost > 0 => {
+                warn!(slot, "this worker leaves, and {lost} messages to another are not read");
+            }
+            Ended::Leaving => debug!(slot, "this worker leaves"),
+            Ended::Closed(closed) => {
+                debug!(slot, "a worker no longer hears this one: {closed:?}; {lost} lost");
+            }
+        }
+    }
+
+    /// Who opened a link, or why it is closed again; `None` when its opener has gone, without a word.
+    async fn greeted(
+        &self,
+        reader: &mut BufReader<OwnedReadHalf>,
+    ) -> Result<Option<(u64, u32)>, String> {
+        match timeout(HELLO, read(reader, LONGEST_GREETING)).await {
+            Ok(Ok(Some(Frame::Hello { node, slot }))) if slot < self.slots => {
+                Ok(Some((node, slot)))
+            }
+            Ok(Ok(Some(Frame::Hello { slot, .. }))) => Err(format!("there is no slot {slot}")),
+            Ok(Ok(Some(_))) => Err("its opener did not say who it is".into()),
+            Ok(Ok(None)) => Ok(None),
+            Ok(Err(error)) => Err(format!("its opener spoke nonsense: {error}")),
+            Err(_) => Err(format!("its opener said nothing for {HELLO:?}")),
+        }
+    }
+
+    fn enter(&self, link: Link) -> Result<u64, String> {
+        // One per slot; more only while the end of a worker's link is not noticed yet.
+        let most = 2 * self.slots as usize + 16;
+        self.change(|subscribers| {
+            if subscribers.len() < most {
+                Ok(subscribers.add(link))
+            } else {
+                Err(format!("{most} are open"))
+            }
+        })
+    }
+
+    async fn listen(&self, id: u64, mut reader: BufReader<OwnedReadHalf>) -> io::Result<()> {
+        let answers = Budget::of(MOST_ANSWERS);
+        self.answer(id, &Frame::Welcome { node: self.node }, answers.take_one().await)?;
+        while let Some(frame) = read(&mut reader, LONGEST_WISH).await? {
+            match frame {
+                Frame::Subscribe(channel) => {
+                    let wanted = self.lock().get(id).is_none_or(|link| link.subscribe(channel));
+                    if !wanted {
+                        return Err(io::Error::other("it wants too many channels"));
+                    }
+                }
+                Frame::Unsubscribe(channel) => {
+                    if let Some(link) = self.lock().get(id) {
+                        link.unsubscribe(&channel);
+                    }
+                }
+                Frame::Sync => {
+                    self.answer(id, &Frame::Synced, answers.take_one().await)?;
+                    self.change(|subscribers| {
+                        if let Some(link) = subscribers.get(id) {
+                            link.settled = true;
+                        }
+                    });
+                }
+                _ => return Err(io::ErrorKind::InvalidData.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&self, id: u64, frame: &Frame, room: Room) -> io::Result<()> {
+        let answer = Parcel::answer(frame.encode().map_err(io::Error::other)?, room);
+        let mut subscribers = self.lock();
+        let put = subscribers.get(id).is_some_and(|link| link.queue.put(answer, Room::none()));
+        if put { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+    }
+}
+
+impl Newcomers {
+    /// One more; what it gets ends when it has to go.
+    fn enter(&mut self) -> oneshot::Receiver<()> {
+        self.0.retain(|newcomer| !newcomer.is_closed());
+        if self.0.len() >= MOST_NEWCOMERS {
+            self.0.pop_front();
+        }
+        let (stays, displaced) = oneshot::channel();
+        self.0.push_back(stays);
+        displaced
+    }
+}
