@@ -136,6 +136,11 @@ impl Backlog {
         }
     }
 
+    /// Something else has changed that those who wait look at.
+    pub(super) fn look_again(&self) {
+        self.left.notify_waiters();
+    }
+
     /// Waits until this is so; looked at whenever something has left.
     async fn until(&self, is_so: impl Fn() -> bool) {
         loop {
@@ -154,24 +159,32 @@ impl Backlog {
         }
         let state = self.lock();
         let behind = state.behind?;
-        Some(state.stuck.map_or(behind, |stuck| stuck.min(behind)) + PATIENCE)
+        Some(state.stuck.map_or(behind, |stuck| stuck.min(behind)) + self.backlogs.patience())
     }
 
     /// Ends the session: its client did not read what was sent to it.
-    pub(crate) fn give_up(&self) {
+    fn give_up(&self) {
+        if let Some(waiting) = self.end() {
+            self.backlogs.count_given_up(waiting);
+        }
+    }
+
+    /// Ends the session: its client shall know that it missed something. How much waited for it, unless
+    /// it was ended before.
+    pub(super) fn end(&self) -> Option<usize> {
         if self.given_up.swap(true, Ordering::Relaxed) {
-            return;
+            return None;
         }
         let mut state = self.lock();
         let (waiting, end) = (state.waiting, state.end.take());
         let wakers = [state.reader.take(), state.writer.take()];
         drop(state);
-        self.backlogs.count_given_up(waiting);
         wakers.into_iter().flatten().for_each(Waker::wake);
         if let Some(end) = end {
             end();
         }
         self.left.notify_waiters();
+        Some(waiting)
     }
 
     pub(crate) fn is_given_up(&self) -> bool {

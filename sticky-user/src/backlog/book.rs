@@ -1,8 +1,9 @@
 //! The accounts of all sessions of a worker.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockWriteGuard, Weak};
+use std::time::Duration;
 
 use socketioxide_core::Sid;
 use tokio::sync::watch;
@@ -10,7 +11,7 @@ use tracing::warn;
 
 use super::account::Backlog;
 use super::senders::{Lanes, Turn};
-use super::{CLIENT_BUFFER, PATIENCE};
+use super::{HURRY, PATIENCE, USUAL_BUFFER};
 
 /// The accounts of a worker's sessions. Clones are the same ones.
 #[derive(Clone, Debug)]
@@ -23,13 +24,14 @@ struct Inner {
     /// Broadcasts that no client has sent.
     pub(super) lanes: Lanes,
     given_up: watch::Sender<u64>,
+    hurried: AtomicBool,
 }
 
 impl Backlogs {
     /// Those of this process.
     pub(crate) fn of_this_process() -> Self {
         static BACKLOGS: OnceLock<Backlogs> = OnceLock::new();
-        BACKLOGS.get_or_init(|| Self::new(CLIENT_BUFFER)).clone()
+        BACKLOGS.get_or_init(|| Self::new(USUAL_BUFFER)).clone()
     }
 
     pub(crate) fn new(limit: usize) -> Self {
@@ -38,6 +40,7 @@ impl Backlogs {
             by_id: RwLock::default(),
             lanes: Lanes::default(),
             given_up: watch::Sender::new(0),
+            hurried: AtomicBool::new(false),
         }))
     }
 
@@ -48,6 +51,23 @@ impl Backlogs {
 
     pub(super) fn limit(&self) -> usize {
         self.0.limit.load(Ordering::Relaxed)
+    }
+
+    /// Whether messages of the bus pile up while they wait for clients.
+    pub(crate) fn hurry(&self, hurried: bool) {
+        if self.0.hurried.swap(hurried, Ordering::Relaxed) != hurried {
+            self.all().iter().for_each(|backlog| backlog.look_again());
+        }
+    }
+
+    /// How long a client may take.
+    pub(super) fn patience(&self) -> Duration {
+        if self.0.hurried.load(Ordering::Relaxed) { HURRY } else { PATIENCE }
+    }
+
+    fn all(&self) -> Vec<Arc<Backlog>> {
+        let by_id = self.0.by_id.read().unwrap_or_else(PoisonError::into_inner);
+        by_id.values().filter_map(Weak::upgrade).collect()
     }
 
     /// How many clients were disconnected because they did not read.
@@ -82,6 +102,13 @@ impl Backlogs {
         }
     }
 
+    /// Ends all sessions, for it is not known which of their clients missed something. How many these were.
+    pub(crate) fn end_all(&self) -> usize {
+        let ended = self.all().iter().filter(|backlog| backlog.end().is_some()).count();
+        self.0.given_up.send_modify(|clients| *clients += ended as u64);
+        ended
+    }
+
     pub(super) fn enter(&self, id: Sid, backlog: &Arc<Backlog>) {
         self.write().insert(id, Arc::downgrade(backlog));
     }
@@ -93,9 +120,8 @@ impl Backlogs {
     pub(super) fn count_given_up(&self, waiting: usize) {
         self.0.given_up.send_modify(|clients| *clients += 1);
         warn!(
-            "a client is disconnected: it was sent more than it read for {} s, and {} kB wait for it \
+            "a client is disconnected: it did not read for too long, and {} kB wait for it \
              (--client-buffer, STICKY_CLIENT_BUFFER)",
-            PATIENCE.as_secs(),
             waiting / 1000,
         );
     }

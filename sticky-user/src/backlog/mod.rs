@@ -24,9 +24,15 @@ pub(crate) use book::Backlogs;
 /// What a packet weighs beside its bytes.
 pub(crate) const PACKET: usize = 256;
 
-/// As much may wait for a client when nothing else is said.
-pub(crate) const CLIENT_BUFFER: usize = 2 << 20;
+/// The variable that says how much may wait for a client, in bytes.
+pub(crate) const CLIENT_BUFFER: &str = "STICKY_CLIENT_BUFFER";
+
+/// As much may when nothing is said.
+pub(crate) const USUAL_BUFFER: usize = 2 << 20;
 
 /// How long a client that is behind may take until half of what may wait has left, and how long it may
 /// take nothing at all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same while messages of the bus pile up behind such clients, and would be lost to all.
+const HURRY: Duration = Duration::from_secs(1);

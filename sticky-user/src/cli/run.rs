@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::log::LogArgs;
 use super::redis::RedisArgs;
-use super::values::{OrOff, address, duration, duration_or_off};
+use super::values::{OrOff, address, duration, duration_or_off, size};
 use super::{Failure, block_on};
 use crate::bus::RedisUrls;
 use crate::steering::{ModeChoice, Plan};
@@ -66,6 +66,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", default_value = "10s", env = "STICKY_DRAIN_TIMEOUT")]
     #[arg(value_parser = duration)]
     drain_timeout: Duration,
+
+    /// How much may wait for each client, such as 2M: who sends more to it is held back until it has read,
+    /// and it is disconnected when that takes 10s
+    #[arg(long, value_name = "SIZE", default_value = "2M", env = "STICKY_CLIENT_BUFFER")]
+    #[arg(value_parser = size)]
+    client_buffer: u32,
 
     /// How long a slot waits when its worker dies; doubled with each death in a row
     #[arg(long, value_name = "TIME", default_value = "100ms", env = "STICKY_RESTART_DELAY")]
@@ -133,6 +139,7 @@ impl Args {
         let workers = self.workers.unwrap_or_else(one_per_processor);
         let mut environment = vec![("STICKY_LOG".to_string(), self.log.level().into())];
         environment.extend(self.redis.environment());
+        environment.push(("STICKY_CLIENT_BUFFER".into(), self.client_buffer.to_string().into()));
         Ok(Settings {
             plan: Plan {
                 listen: self.listen,

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::losses::Losses;
+use crate::backlog::Backlogs;
 use crate::bus::audience::Audience;
 
 /// Bytes that may wait, of all channels together. Redis itself gives up on a subscriber that lets
@@ -52,6 +53,7 @@ impl Inboxes {
         let (hand, messages) = mpsc::channel(AT_HAND);
         self.write().insert(channel.to_owned(), inbox);
         let (channel, audience) = (channel.to_owned(), self.audience.clone());
+        let all = Arc::clone(&self.room);
         tokio::spawn(async move {
             while let Some(Waiting { message, room }) = waiting.recv().await {
                 audience.room(&channel, &message).await;
@@ -59,6 +61,7 @@ impl Inboxes {
                     return;
                 }
                 drop(room);
+                Backlogs::of_this_process().hurry(is_scarce(&all));
             }
         });
         MessageStream::new(messages)
@@ -81,13 +84,27 @@ impl Inboxes {
         match room {
             // Fails when the adapter has gone.
             Some(room) => drop(inbox.send(Waiting { message, room })),
-            None => self.losses.one("it came faster than this worker could handle it"),
+            None => {
+                self.losses.one(
+                    "it came faster than this worker could handle it; all its clients are \
+                     disconnected, so that they know",
+                );
+                Backlogs::of_this_process().end_all();
+            }
+        }
+        if is_scarce(&self.room) {
+            Backlogs::of_this_process().hurry(true);
         }
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, UnboundedSender<Waiting>>> {
         self.channels.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether half of the room is taken.
+fn is_scarce(room: &Semaphore) -> bool {
+    room.available_permits() < ROOM / 2
 }
 
 #[cfg(test)]
