@@ -1,20 +1,23 @@
-// One client that sends faster than anybody can read, and members of a room who read as fast as they can.
+// One client that sends faster than anybody can read, and members of a room.
 //
-// Input: { url, messages, sender: { address }, members: [{ address, transport }] }. Output, when every
-// member has had all messages or was disconnected: of each member how many came, and the first that was
-// not the next; and what went wrong with whom.
-import { client, main, ask, once } from './clients.mjs';
+// Input: { url, messages, length, sender, members: [{ address, transport, slow }] }; `length` is that of
+// a message, and `sender` an address. A slow member pauses again and again. Output, when every member
+// has had all messages or was disconnected: of each member how many came, and the first that was not the
+// next; and what went wrong with whom.
+import { ask, client, main, once } from './clients.mjs';
 
 const ROOM = 'flood';
+/** How long a slow member does not read, and then reads, in milliseconds. */
+const [PAUSED, READING] = [40, 10];
 
-await main(async ({ url, messages, sender, members }) => {
-  const from = client(url, sender.address, { transports: ['websocket'] });
+await main(async ({ url, messages, length, sender, members }) => {
+  const from = client(url, sender, { transports: ['websocket'] });
   await once(from, from, 'welcome');
   const all = await Promise.all(members.map((member) => join(url, member, messages)));
   for (let number = 0; number < messages; number += 1) {
-    from.emit('say', { room: ROOM, text: String(number).padStart(20) });
+    from.emit('say', { room: ROOM, text: String(number).padStart(length) });
   }
-  await Promise.all(all.map((member) => member.done));
+  await Promise.all(all.map(({ done }) => done));
   return {
     came: all.map(({ came }) => came),
     wrong: all.map(({ wrong }) => wrong),
@@ -22,7 +25,7 @@ await main(async ({ url, messages, sender, members }) => {
   };
 });
 
-async function join(url, { address, transport }, messages) {
+async function join(url, { address, transport, slow }, messages) {
   const socket = client(url, address, { transports: [transport] });
   await once(socket, socket, 'welcome');
   const answer = await ask(socket, 'join', ROOM);
@@ -38,5 +41,14 @@ async function join(url, { address, transport }, messages) {
     });
     socket.on('disconnect', resolve);
   });
+  if (slow) readSlowly(socket.io.engine.transport.ws._socket);
   return member;
+}
+
+function readSlowly(stream) {
+  stream.pause();
+  setTimeout(() => {
+    stream.resume();
+    setTimeout(() => readSlowly(stream), READING);
+  }, PAUSED);
 }

@@ -53,6 +53,7 @@ mod early_data;
 mod failover;
 mod fd_passing;
 mod fd_store;
+mod flood;
 mod foreign;
 mod hang;
 mod log_steering;
