@@ -14,6 +14,7 @@
 //! * [`supervisor`] opens the slots and keeps a worker at each,
 //! * [`launch`] is what a new process does before it is a worker,
 //! * [`keeper`] holds what the port is served with while one supervisor follows another,
+//! * [`throttle`] bounds the log lines that others can provoke,
 //! * [`cli`] is what a person types and sees.
 //!
 //! Applications need [`worker`] and [`bus`] only.
@@ -30,6 +31,7 @@ mod notify;
 pub mod steering;
 pub mod supervisor;
 pub mod sys;
+pub mod throttle;
 mod turn;
 pub mod worker;
 

@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::{FusedStream, Stream};
-use socketioxide_core::Sid;
 use socketioxide_core::adapter::errors::{AdapterError, BroadcastError};
 use socketioxide_core::adapter::remote_packet::{RequestOut, RequestTypeOut};
 use socketioxide_core::adapter::{
@@ -14,6 +13,7 @@ use socketioxide_core::adapter::{
     RemoteSocketData, Room, RoomParam, SocketEmitter,
 };
 use socketioxide_core::packet::Packet;
+use socketioxide_core::{Sid, Uid};
 use socketioxide_redis::drivers::Driver;
 use socketioxide_redis::{CustomRedisAdapter, RedisAdapterConfig, RedisAdapterCtr};
 
@@ -88,6 +88,10 @@ impl<E: SocketEmitter> Adapter<E> {
 }
 
 impl<E: SocketEmitter> Members for Adapter<E> {
+    fn is(&self, node: Uid) -> bool {
+        self.get_local().server_id() == node
+    }
+
     fn members(&self, options: &BroadcastOptions) -> Vec<Sid> {
         self.get_local().sockets(options.clone())
     }

@@ -4,15 +4,18 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
-use socketioxide_core::adapter::remote_packet::{RequestIn, RequestTypeIn};
 use socketioxide_core::adapter::{BroadcastFlags, BroadcastOptions};
 use socketioxide_core::packet::{Packet, PacketData};
-use socketioxide_core::{Sid, Value};
+use socketioxide_core::{Sid, Uid, Value};
 
+use super::scan::Broadcast;
 use crate::backlog::{Backlogs, PACKET};
 
 /// The clients of this worker that a broadcast is for.
 pub(super) trait Members: Send + Sync {
+    /// Whether this worker is `node`.
+    fn is(&self, node: Uid) -> bool;
+
     fn members(&self, options: &BroadcastOptions) -> Vec<Sid>;
 }
 
@@ -30,18 +33,12 @@ impl Audience {
     /// needs none.
     pub(super) async fn room(&self, channel: &str, payload: &[u8]) {
         let Some(members) = self.of(channel) else { return };
-        let Ok(request) = rmp_serde::from_slice::<RequestIn>(payload) else { return };
-        let (RequestTypeIn::Broadcast(packet) | RequestTypeIn::BroadcastWithAck(packet)) =
-            request.r#type
-        else {
-            return;
-        };
-        let Some(options) = request.opts else { return };
-        if options.has_flag(BroadcastFlags::Volatile) {
+        let Some(Broadcast { node, options, weight }) = Broadcast::read(payload) else { return };
+        // Redis gives back to a worker what it has said itself, and the adapter ignores that.
+        let own = || members.upgrade().is_none_or(|members| members.is(node));
+        if options.has_flag(BroadcastFlags::Volatile) || own() {
             return;
         }
-        let weight = weight(&packet);
-        drop(packet);
         let members = || members.upgrade().map(|to| to.members(&options)).unwrap_or_default();
         for backlog in Backlogs::of_this_process().room(members).await {
             backlog.put(weight);

@@ -27,6 +27,7 @@ mod health;
 pub mod mesh;
 mod redis;
 mod report;
+mod scan;
 mod seldom;
 
 use std::fmt;

@@ -2,6 +2,10 @@
 
 use clap::Args;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::throttle::Throttle;
 
 /// Options of everything that logs.
 #[derive(Debug, Args)]
@@ -12,7 +16,9 @@ pub(super) struct LogArgs {
 }
 
 impl LogArgs {
-    pub(super) fn init(&self) {
+    /// At most `lines` warnings or errors from one place are shown in 5 s, and then how many more there
+    /// were.
+    pub(super) fn init(&self, lines: u64) {
         // A second call, as in a test of this crate, keeps the first log.
         let _ = tracing_subscriber::fmt()
             .with_writer(std::io::stderr)
@@ -21,6 +27,8 @@ impl LogArgs {
             // Serving goes on when nobody reads the log; complaining about that would panic.
             .log_internal_errors(false)
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .finish()
+            .with(Throttle::of(lines))
             .try_init();
     }
 

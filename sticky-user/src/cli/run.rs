@@ -19,6 +19,7 @@ use crate::steering::{ModeChoice, Plan};
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::status::Status;
 use crate::supervisor::{self, Settings, User, upgrade};
+use crate::throttle::Throttle;
 
 /// Serve one port with N workers
 ///
@@ -118,7 +119,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
-        self.log.init();
+        self.log.init(Throttle::SUPERVISOR);
         let redis = self.redis.urls()?;
         let settings = self.into_settings()?;
         block_on(async {
