@@ -63,12 +63,10 @@ impl Throttle {
 
     fn lets_through(&self, event: &Event<'_>, now: Instant) -> bool {
         let mut places = self.lock();
-        let place = places.by_callsite.entry(event.metadata().callsite()).or_insert_with(|| Place {
-            since: now,
-            lines: 0,
-            left_out: 0,
-            example: String::new(),
-        });
+        let place = places
+            .by_callsite
+            .entry(event.metadata().callsite())
+            .or_insert_with(|| Place { since: now, lines: 0, left_out: 0, example: String::new() });
         if place.left_out == 0 && now >= place.since + STRETCH {
             (place.since, place.lines) = (now, 0);
         }

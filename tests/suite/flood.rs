@@ -4,7 +4,9 @@
 use std::net::Ipv4Addr;
 
 use harness::clients::Transport;
-use harness::{Clients, Mode, Redis, Sticky, StickyOptions, addresses_of_slot, node, wait_until};
+use harness::{
+    Clients, Mode, Redis, Sticky, StickyOptions, addresses_of_slot, binaries, node, wait_until,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -134,4 +136,26 @@ fn the_memory_for_clients_that_do_not_read_is_bounded() {
     assert!(greedy.grown < 60_000_000, "{greedy:?}");
     assert!(greedy.taken < MESSAGES / 2 && greedy.brought < MESSAGES / 2, "{greedy:?}");
     sticky.stop();
+}
+
+#[test]
+fn the_log_lines_of_bad_packets_are_bounded_and_counted() {
+    const TIMES: usize = 5_000;
+    for (options, packet) in [
+        (server(), "40/no such namespace,"),
+        (server().worker([binaries::conformance()]), r#"42["join",{"not":"a name"}]"#),
+    ] {
+        let sticky = options.start();
+        let url = format!("http://{}", sticky.address());
+        let input =
+            json!({ "url": url, "address": addresses().0, "packet": packet, "times": TIMES });
+        node::<()>("bad.mjs", &input);
+        let errors = || sticky.stderr.lines_with("ERROR");
+        if !errors().is_empty() {
+            let counted = sticky.stderr.wait_for_text("more lines like this one in");
+            assert!(counted.contains("WARN"), "{counted}");
+        }
+        assert!(errors().len() < 100, "{} lines", errors().len());
+        sticky.stop();
+    }
 }

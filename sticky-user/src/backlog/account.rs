@@ -131,7 +131,8 @@ impl Backlog {
             if deadline <= Instant::now() {
                 self.give_up();
             } else {
-                let _ = timeout_at(deadline, self.until(|| self.deadline() != Some(deadline))).await;
+                let _ =
+                    timeout_at(deadline, self.until(|| self.deadline() != Some(deadline))).await;
             }
         }
     }

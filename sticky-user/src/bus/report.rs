@@ -75,12 +75,11 @@ mod tests {
         let supervisor = tokio::net::UnixDatagram::bind(&path).unwrap();
         let health = HealthReporter::default();
         let given_up = watch::Sender::new(0);
-        let reporting =
-            tokio::spawn(report(
-                health.watch(),
-                given_up.subscribe(),
-                SocketAddr::from_pathname(path).unwrap(),
-            ));
+        let reporting = tokio::spawn(report(
+            health.watch(),
+            given_up.subscribe(),
+            SocketAddr::from_pathname(path).unwrap(),
+        ));
         assert_eq!(heard(&supervisor).await, Health::default());
         health.up(true);
         health.peers(2);

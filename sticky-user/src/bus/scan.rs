@@ -132,7 +132,7 @@ mod tests {
     fn attachments_of(packet: &Packet) -> usize {
         match &packet.inner {
             socketioxide_core::packet::PacketData::BinaryEvent(Value::Str(_, some), _) => {
-                some.as_ref().map_or(0, |some| some.len())
+                some.iter().flatten().count()
             }
             _ => 0,
         }

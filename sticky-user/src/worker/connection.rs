@@ -82,6 +82,7 @@ impl Connection {
     fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(backlog) = self.websocket.backlog() else { return Poll::Ready(()) };
         if backlog.poll_hear(cx).is_pending() {
+            // real delay: while it is held back, there is nothing else to wait for.
             self.alive.get_or_insert_with(|| Box::pin(sleep(ALIVE)));
             return Poll::Pending;
         }

@@ -30,7 +30,9 @@ impl Writing {
             if bytes.starts_with(SWITCHING) {
                 let end = bytes.windows(END_OF_HEAD.len()).position(|part| part == END_OF_HEAD);
                 let mut frames = Frames::default();
-                frames.follow(end.and_then(|end| bytes.get(end + END_OF_HEAD.len()..)).unwrap_or(&[]));
+                frames.follow(
+                    end.and_then(|end| bytes.get(end + END_OF_HEAD.len()..)).unwrap_or(&[]),
+                );
                 self.frames = Some(frames);
             }
             return;

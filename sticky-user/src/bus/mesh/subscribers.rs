@@ -87,8 +87,7 @@ impl Subscribers {
 
     /// How far the queues are in which something waits, and how much their readers have said.
     pub(super) fn progress(&self) -> HashMap<u64, (u64, u64)> {
-        let waiting =
-            |(&id, link): (&u64, &Link)| Some((id, (link.queue.waits_at()?, link.said)));
+        let waiting = |(&id, link): (&u64, &Link)| Some((id, (link.queue.waits_at()?, link.said)));
         self.links.iter().filter_map(waiting).collect()
     }
 

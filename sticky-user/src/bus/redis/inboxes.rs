@@ -81,16 +81,15 @@ impl Inboxes {
         let room = u32::try_from(weight)
             .ok()
             .and_then(|weight| Arc::clone(&self.room).try_acquire_many_owned(weight).ok());
-        match room {
+        if let Some(room) = room {
             // Fails when the adapter has gone.
-            Some(room) => drop(inbox.send(Waiting { message, room })),
-            None => {
-                self.losses.one(
-                    "it came faster than this worker could handle it; all its clients are \
-                     disconnected, so that they know",
-                );
-                Backlogs::of_this_process().end_all();
-            }
+            drop(inbox.send(Waiting { message, room }));
+        } else {
+            self.losses.one(
+                "it came faster than this worker could handle it; all its clients are disconnected, \
+                 so that they know",
+            );
+            Backlogs::of_this_process().end_all();
         }
         if is_scarce(&self.room) {
             Backlogs::of_this_process().hurry(true);

@@ -51,7 +51,12 @@ impl Door {
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
         if let Some(id) = opened(&body) {
             self.registry.name(&session, &id);
-            polling::forgotten_when_given_up(&self.registry, &session, &format!("{uri}&sid={id}"), next);
+            polling::forgotten_when_given_up(
+                &self.registry,
+                &session,
+                &format!("{uri}&sid={id}"),
+                next,
+            );
         }
         Response::from_parts(head, body.into())
     }

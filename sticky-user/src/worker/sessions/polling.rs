@@ -44,7 +44,7 @@ pub(super) async fn fetch(session: &Session, answer: impl Future<Output = Respon
     }
     // The engine's own answer, which is all there.
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let packets = 1 + body.iter().filter(|byte| **byte == SEPARATOR).count();
+    let packets = body.split(|byte| *byte == SEPARATOR).count();
     session.backlog.took(packets.saturating_mul(PACKET).saturating_add(body.len()));
     Response::from_parts(head, Body::from(body))
 }
@@ -83,7 +83,8 @@ pub(super) fn forgotten_when_given_up(
             return;
         }
         session.given_up();
-        if let Some(engine) = registry.upgrade().and_then(|registry| registry.engine.get().cloned()) {
+        if let Some(engine) = registry.upgrade().and_then(|registry| registry.engine.get().cloned())
+        {
             tokio::spawn(forget(uri, engine));
         }
     });

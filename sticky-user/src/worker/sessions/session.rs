@@ -44,22 +44,23 @@ impl Session {
     /// Its client polls.
     pub(super) fn polling(number: u64, registry: &Arc<Registry>) -> Self {
         let polling = Some(registry.polling.token());
-        Self::new(number, registry, State { polling, ..State::default() })
+        let backlog = Backlog::new(&Backlogs::of_this_process());
+        Self::new(number, registry, backlog, State { polling, ..State::default() })
     }
 
     /// Its client has opened a WebSocket.
     pub(super) fn over(websocket: Arc<Websocket>, number: u64, registry: &Arc<Registry>) -> Self {
         let joining = Some(registry.joining.token());
-        let state = State { websocket: Some(Arc::clone(&websocket)), joining, ..State::default() };
-        let session = Self::new(number, registry, state);
-        websocket.carries(&session.backlog);
-        session
+        let backlog = Backlog::new(&Backlogs::of_this_process());
+        websocket.carries(&backlog);
+        let state = State { websocket: Some(websocket), joining, ..State::default() };
+        Self::new(number, registry, backlog, state)
     }
 
-    fn new(number: u64, registry: &Arc<Registry>, state: State) -> Self {
+    fn new(number: u64, registry: &Arc<Registry>, backlog: Arc<Backlog>, state: State) -> Self {
         Self {
             number,
-            backlog: Backlog::new(&Backlogs::of_this_process()),
+            backlog,
             registry: Arc::downgrade(registry),
             opened: Instant::now(),
             told: CancellationToken::new(),

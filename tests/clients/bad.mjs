@@ -1,0 +1,12 @@
+// A client that sends packets which make no sense.
+//
+// Input: { url, address, packet, times }. Output: null, when the server has taken them all.
+import { ask, client, main, once } from './clients.mjs';
+
+await main(async ({ url, address, packet, times }) => {
+  const socket = client(url, address, { transports: ['websocket'] });
+  await once(socket, socket, 'welcome');
+  for (let sent = 0; sent < times; sent += 1) socket.io.engine.transport.ws.send(packet);
+  await ask(socket, 'join', 'the last');
+  return null;
+});
