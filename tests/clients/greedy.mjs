@@ -42,7 +42,7 @@ await main(async ({ url, address, messages, length }) => {
 
 /** Waits until a number has not changed for a while. */
 async function still(number) {
-  for (let [last, since] = [NaN, 0]; Date.now() - since < STILL; await delay(50)) {
+  for (let [last, since] = [NaN, Date.now()]; Date.now() - since < STILL; await delay(50)) {
     if (number() !== last) [last, since] = [number(), Date.now()];
   }
 }

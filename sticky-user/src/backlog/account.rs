@@ -45,7 +45,7 @@ impl Backlog {
         Arc::new(Self {
             backlogs: backlogs.clone(),
             id: OnceLock::new(),
-            state: Mutex::default(),
+            state: Mutex::new(State { brought: Some(0), ..State::default() }),
             left: Notify::new(),
             given_up: AtomicBool::new(false),
             sending: AtomicUsize::new(0),
@@ -165,19 +165,18 @@ impl Backlog {
 
     /// Ends the session: its client did not read what was sent to it.
     fn give_up(&self) {
-        if let Some(waiting) = self.end() {
-            self.backlogs.count_given_up(waiting);
+        if self.end() {
+            self.backlogs.count_given_up();
         }
     }
 
-    /// Ends the session: its client shall know that it missed something. How much waited for it, unless
-    /// it was ended before.
-    pub(super) fn end(&self) -> Option<usize> {
+    /// Ends the session: its client shall know that it missed something. `false` when it was ended before.
+    pub(super) fn end(&self) -> bool {
         if self.given_up.swap(true, Ordering::Relaxed) {
-            return None;
+            return false;
         }
         let mut state = self.lock();
-        let (waiting, end) = (state.waiting, state.end.take());
+        let end = state.end.take();
         let wakers = [state.reader.take(), state.writer.take()];
         drop(state);
         wakers.into_iter().flatten().for_each(Waker::wake);
@@ -185,7 +184,7 @@ impl Backlog {
             end();
         }
         self.left.notify_waiters();
-        Some(waiting)
+        true
     }
 
     pub(crate) fn is_given_up(&self) -> bool {

@@ -104,7 +104,7 @@ impl Backlogs {
 
     /// Ends all sessions, for it is not known which of their clients missed something. How many these were.
     pub(crate) fn end_all(&self) -> usize {
-        let ended = self.all().iter().filter(|backlog| backlog.end().is_some()).count();
+        let ended = self.all().iter().filter(|backlog| backlog.end()).count();
         self.0.given_up.send_modify(|clients| *clients += ended as u64);
         ended
     }
@@ -117,12 +117,11 @@ impl Backlogs {
         self.write().remove(&id);
     }
 
-    pub(super) fn count_given_up(&self, waiting: usize) {
+    pub(super) fn count_given_up(&self) {
         self.0.given_up.send_modify(|clients| *clients += 1);
         warn!(
-            "a client is disconnected: it did not read for too long, and {} kB wait for it \
-             (--client-buffer, STICKY_CLIENT_BUFFER)",
-            waiting / 1000,
+            "a client is disconnected: it did not read for too long what was sent to it, and as much as \
+             may wait for it does (--client-buffer, STICKY_CLIENT_BUFFER)"
         );
     }
 
