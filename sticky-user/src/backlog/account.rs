@@ -65,8 +65,9 @@ impl Backlog {
         self.lock().end = Some(Box::new(end));
     }
 
-    /// Something is to be sent to the client.
-    pub(crate) fn put(&self, weight: usize) {
+    /// A packet is to be sent to the client, of so many bytes at least.
+    pub(crate) fn put(&self, bytes: usize) {
+        let weight = self.backlogs.packet().saturating_add(bytes);
         let mut state = self.lock();
         state.waiting = state.waiting.saturating_add(weight);
         state.stuck.get_or_insert_with(Instant::now);
@@ -75,8 +76,9 @@ impl Backlog {
         }
     }
 
-    /// Something has left: to the kernel, or in the answer to a request.
-    pub(crate) fn took(&self, weight: usize) {
+    /// Packets have left, and bytes of some: to the kernel, or in the answer to a request.
+    pub(crate) fn took(&self, packets: usize, bytes: usize) {
+        let weight = packets.saturating_mul(self.backlogs.packet()).saturating_add(bytes);
         let mut state = self.lock();
         state.waiting = state.waiting.saturating_sub(weight);
         state.stuck = (state.waiting > 0).then(Instant::now);
@@ -90,7 +92,7 @@ impl Backlog {
 
     /// Nothing waits any more.
     pub(crate) fn drained(&self) {
-        self.took(usize::MAX);
+        self.took(0, usize::MAX);
     }
 
     /// A client that fetches waits for something to come, or does so no longer.

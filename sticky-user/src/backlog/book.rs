@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::account::Backlog;
 use super::senders::{Lanes, Turn};
-use super::{HURRY, PATIENCE, USUAL_BUFFER};
+use super::{HURRY, PACKET, PATIENCE, USUAL_BUFFER};
 
 /// The accounts of a worker's sessions. Clones are the same ones.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct Backlogs(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     limit: AtomicUsize,
+    /// As many packets, at most.
+    packets: AtomicUsize,
     by_id: RwLock<HashMap<Sid, Weak<Backlog>>>,
     /// Broadcasts that no client has sent.
     pub(super) lanes: Lanes,
@@ -37,6 +39,7 @@ impl Backlogs {
     pub(crate) fn new(limit: usize) -> Self {
         Self(Arc::new(Inner {
             limit: AtomicUsize::new(limit),
+            packets: AtomicUsize::new(usize::MAX),
             by_id: RwLock::default(),
             lanes: Lanes::default(),
             given_up: watch::Sender::new(0),
@@ -47,6 +50,16 @@ impl Backlogs {
     /// As much may wait for each client.
     pub(crate) fn set_limit(&self, limit: usize) {
         self.0.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// The engine's queue of each client holds so many packets. A broadcast may fill half of it.
+    pub(crate) fn fit(&self, packets: usize) {
+        self.0.packets.store((packets / 2).max(1), Ordering::Relaxed);
+    }
+
+    /// What a packet weighs beside its bytes.
+    pub(super) fn packet(&self) -> usize {
+        PACKET.max(self.limit() / self.0.packets.load(Ordering::Relaxed))
     }
 
     pub(super) fn limit(&self) -> usize {

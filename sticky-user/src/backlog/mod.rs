@@ -6,9 +6,10 @@
 //! connection of its sender is not read meanwhile ([`Backlogs::turn`]). A client that does not make room in
 //! [`PATIENCE`] is disconnected: it knows that it missed something, and the others go on.
 //!
-//! The account counts in one unit, the bytes of a packet and [`PACKET`] for each. Packets that an
-//! application emits to one socket alone are not put on it, but leave like all others: it errs by
-//! those that leave while others wait, to the client's favour.
+//! The account counts in one unit: the bytes of a packet, and as much more for each that half of the
+//! engine's queue is never exceeded. The other half is for packets that an application emits to one
+//! socket alone: they are not put on the account, but leave like all others, so that it errs by those
+//! that leave while others wait, to the client's favour.
 
 mod account;
 mod book;
@@ -21,8 +22,8 @@ use std::time::Duration;
 pub(crate) use account::Backlog;
 pub(crate) use book::Backlogs;
 
-/// What a packet weighs beside its bytes.
-pub(crate) const PACKET: usize = 256;
+/// What a packet weighs beside its bytes, at least.
+const PACKET: usize = 256;
 
 /// The variable that says how much may wait for a client, in bytes.
 pub(crate) const CLIENT_BUFFER: &str = "STICKY_CLIENT_BUFFER";

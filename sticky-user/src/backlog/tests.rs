@@ -10,9 +10,10 @@ use std::time::Duration;
 use socketioxide_core::Sid;
 use tokio::time::{Instant, advance};
 
-use super::{Backlog, Backlogs, HURRY, PATIENCE};
+use super::{Backlog, Backlogs, HURRY, PACKET, PATIENCE};
 
-const LIMIT: usize = 1000;
+/// Packets weigh something as well.
+const LIMIT: usize = 4 * PACKET;
 
 fn session(backlogs: &Backlogs) -> (Sid, Arc<Backlog>) {
     let (id, backlog) = (Sid::new(), Backlog::new(backlogs));
@@ -29,14 +30,15 @@ async fn a_broadcast_waits_until_half_has_left() {
     let backlogs = Backlogs::new(LIMIT);
     let ((id, client), (other, _idle)) = (session(&backlogs), session(&backlogs));
     let begin = Instant::now();
-    client.put(LIMIT - 1);
+    client.put(LIMIT - PACKET - 1);
     assert_eq!(backlogs.room(|| vec![id, other, Sid::new()]).await.len(), 2);
     client.put(1);
     let mut room = pin!(backlogs.room(|| vec![id, other]));
     assert!(poll(room.as_mut()).is_pending());
-    client.took(LIMIT / 2 - 1);
+    // Both have left but for half of the limit, and one byte.
+    client.took(1, LIMIT / 2 - 1);
     assert!(poll(room.as_mut()).is_pending());
-    client.took(1);
+    client.took(0, 1);
     assert!(poll(room.as_mut()).is_ready());
     assert!(begin.elapsed() < PATIENCE && !client.is_given_up());
 }
@@ -72,7 +74,7 @@ async fn one_that_takes_too_little_is_given_up() {
     let trickle = async {
         loop {
             advance(Duration::from_millis(100)).await;
-            client.took(1);
+            client.took(0, 1);
         }
     };
     tokio::select! {
@@ -120,7 +122,7 @@ async fn who_fetches_nothing_may_bring_little() {
     client.may_bring(LIMIT).await;
     let mut more = pin!(client.may_bring(1));
     assert!(poll(more.as_mut()).is_pending());
-    client.took(1);
+    client.took(0, 1);
     assert!(poll(more.as_mut()).is_ready());
     client.may_bring(LIMIT).await;
     assert!(client.is_given_up());
@@ -132,4 +134,17 @@ async fn all_are_ended_where_it_is_not_known_who_missed_something() {
     let sessions: Vec<_> = (0..3).map(|_| session(&backlogs)).collect();
     assert_eq!((backlogs.end_all(), backlogs.end_all()), (3, 0));
     assert!(sessions.iter().all(|(_, client)| client.is_given_up()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_of_the_engines_queue_is_not_exceeded() {
+    let backlogs = Backlogs::new(LIMIT);
+    backlogs.fit(4);
+    let (_, client) = session(&backlogs);
+    client.put(0);
+    assert!(!client.is_behind());
+    client.put(0);
+    assert!(client.is_behind());
+    client.took(1, 0);
+    assert!(!client.is_behind());
 }

@@ -17,7 +17,7 @@ use socketioxide_core::{Sid, Uid};
 use socketioxide_redis::drivers::Driver;
 use socketioxide_redis::{CustomRedisAdapter, RedisAdapterConfig, RedisAdapterCtr};
 
-use super::audience::{Members, weight};
+use super::audience::{Members, bytes_in};
 use super::{Bus, REQUEST_TIMEOUT};
 use crate::backlog::{Backlog, Backlogs};
 
@@ -139,9 +139,9 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
         if !opts.is_local(self.get_local().server_id()) {
             self.publish(&packet, &opts).await?;
         }
-        let weight = weight(&packet);
+        let bytes = bytes_in(&packet);
         for backlog in self.room(&opts).await {
-            backlog.put(weight);
+            backlog.put(bytes);
         }
         Ok(self.get_local().broadcast(packet, opts)?)
     }
@@ -153,11 +153,11 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
         timeout: Option<Duration>,
     ) -> Result<Self::AckStream, Self::Error> {
         let _turn = self.backlogs.turn(opts.sid, &opts.rooms).await;
-        let weight = weight(&packet);
+        let bytes = bytes_in(&packet);
         let backlogs = self.room(&opts).await;
         let acks = self.inner.broadcast_with_ack(packet, opts, timeout).await?;
         for backlog in backlogs {
-            backlog.put(weight);
+            backlog.put(bytes);
         }
         Ok(Acks(Box::pin(acks)))
     }

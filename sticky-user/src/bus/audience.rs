@@ -9,7 +9,7 @@ use socketioxide_core::packet::{Packet, PacketData};
 use socketioxide_core::{Sid, Uid, Value};
 
 use super::scan::Broadcast;
-use crate::backlog::{Backlogs, PACKET};
+use crate::backlog::Backlogs;
 
 /// The clients of this worker that a broadcast is for.
 pub(super) trait Members: Send + Sync {
@@ -33,7 +33,7 @@ impl Audience {
     /// needs none.
     pub(super) async fn room(&self, channel: &str, payload: &[u8]) {
         let Some(members) = self.of(channel) else { return };
-        let Some(Broadcast { node, options, weight }) = Broadcast::read(payload) else { return };
+        let Some(Broadcast { node, options, bytes }) = Broadcast::read(payload) else { return };
         // Redis gives back to a worker what it has said itself, and the adapter ignores that.
         let own = || members.upgrade().is_none_or(|members| members.is(node));
         if options.has_flag(BroadcastFlags::Volatile) || own() {
@@ -41,7 +41,7 @@ impl Audience {
         }
         let members = || members.upgrade().map(|to| to.members(&options)).unwrap_or_default();
         for backlog in Backlogs::of_this_process().room(members).await {
-            backlog.put(weight);
+            backlog.put(bytes);
         }
     }
 
@@ -58,9 +58,9 @@ impl fmt::Debug for Audience {
     }
 }
 
-/// What a packet weighs in the queue of each client, at least.
-pub(super) fn weight(packet: &Packet) -> usize {
-    let bytes = match &packet.inner {
+/// As many bytes a packet has for each client, at least.
+pub(super) fn bytes_in(packet: &Packet) -> usize {
+    match &packet.inner {
         PacketData::Event(value, _)
         | PacketData::BinaryEvent(value, _)
         | PacketData::EventAck(value, _)
@@ -73,8 +73,7 @@ pub(super) fn weight(packet: &Packet) -> usize {
         },
         PacketData::ConnectError(text) => text.len(),
         PacketData::Connect(None) | PacketData::Disconnect => 0,
-    };
-    PACKET + bytes
+    }
 }
 
 fn bytes_of(attachment: &impl AsRef<[u8]>) -> usize {

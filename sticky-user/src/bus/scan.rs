@@ -7,21 +7,19 @@
 use socketioxide_core::Uid;
 use socketioxide_core::adapter::BroadcastOptions;
 
-use crate::backlog::PACKET;
-
 /// What a packet holds beside its data, in bytes at most: its names and lists of few.
 const BESIDE: usize = 64;
 
 /// The types of a request that are broadcasts: without and with acks.
 const BROADCASTS: [u8; 2] = [0, 1];
 
-/// A broadcast: for whom, and what it weighs at least.
+/// A broadcast: for whom, and how many bytes at least.
 #[derive(Debug, PartialEq)]
 pub(super) struct Broadcast {
     /// Whose it is.
     pub(super) node: Uid,
     pub(super) options: BroadcastOptions,
-    pub(super) weight: usize,
+    pub(super) bytes: usize,
 }
 
 impl Broadcast {
@@ -41,7 +39,7 @@ impl Broadcast {
         let (bytes, request) = skip(request)?;
         let (_, request) = skip(request)?;
         let options: Option<BroadcastOptions> = rmp_serde::from_slice(request).ok()?;
-        Some(Self { node, options: options?, weight: PACKET + bytes.saturating_sub(BESIDE) })
+        Some(Self { node, options: options?, bytes: bytes.saturating_sub(BESIDE) })
     }
 }
 
@@ -100,7 +98,7 @@ mod tests {
     use socketioxide_core::{Sid, Str, Value};
 
     use super::*;
-    use crate::bus::audience::weight;
+    use crate::bus::audience::bytes_in;
 
     fn written(r#type: RequestTypeOut<'_>, options: &BroadcastOptions) -> Vec<u8> {
         rmp_serde::to_vec(&RequestOut::new(Uid::new(), r#type, options)).unwrap()
@@ -113,13 +111,13 @@ mod tests {
             options.rooms.push(room.into());
             let attachments = attachments.into_iter().map(Into::into).collect();
             let packet = Packet::event("/", Value::Str(Str::from(text), Some(attachments)));
-            let least = weight(&packet);
+            let least = bytes_in(&packet);
             for broadcast in [RequestTypeOut::Broadcast(&packet), RequestTypeOut::BroadcastWithAck(&packet)] {
                 let read = Broadcast::read(&written(broadcast, &options)).unwrap();
                 prop_assert_eq!(&read.options, &options);
                 // Each attachment is a value of its own, which weighs one.
-                prop_assert!(read.weight <= least + attachments_of(&packet), "{} {least}", read.weight);
-                prop_assert!(read.weight + BESIDE >= least);
+                prop_assert!(read.bytes <= least + attachments_of(&packet), "{} {least}", read.bytes);
+                prop_assert!(read.bytes + BESIDE >= least);
             }
         }
 

@@ -2,7 +2,6 @@
 
 use super::frames::Frames;
 use super::websocket::{END_OF_HEAD, Websocket};
-use crate::backlog::PACKET;
 
 /// What a server says when it goes over to another protocol; all behind its head is frames.
 const SWITCHING: &[u8] = b"HTTP/1.1 101";
@@ -40,7 +39,7 @@ impl Writing {
         let before = frames.messages();
         frames.follow(bytes);
         let messages = usize::try_from(frames.messages() - before).unwrap_or(usize::MAX);
-        backlog.took(messages.saturating_mul(PACKET).saturating_add(bytes.len()));
+        backlog.took(messages, bytes.len());
     }
 
     /// All was written that there was. That tells nothing when the kernel took no more in between: then

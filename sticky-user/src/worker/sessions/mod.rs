@@ -39,6 +39,7 @@ use self::door::Door;
 use self::registry::Registry;
 use self::session::Session;
 use super::Worker;
+use crate::backlog::Backlogs;
 use crate::turn::Turn;
 
 /// Closes the sessions of `io` when the worker drains. `routes` have the layer of `io` already,
@@ -54,6 +55,7 @@ use crate::turn::Turn;
 pub fn close_on_drain<A: Adapter>(worker: &Worker, io: SocketIo<A>, routes: Router) -> Router {
     let registry = Arc::new(Registry::new(worker.draining(), Turn::of_this_process()));
     let engine = &io.config().engine_config;
+    Backlogs::of_this_process().fit(engine.max_buffer_size);
     let door = Door::new(&engine.req_path, engine.max_payload, Arc::clone(&registry));
     tokio::spawn(close::when_drained(
         worker.drain.clone(),

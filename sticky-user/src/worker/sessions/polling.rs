@@ -14,7 +14,6 @@ use axum::response::Response;
 use super::door::forget;
 use super::registry::Registry;
 use super::session::Session;
-use crate::backlog::PACKET;
 
 /// Between two packets of a payload.
 const SEPARATOR: u8 = 0x1e;
@@ -45,7 +44,7 @@ pub(super) async fn fetch(session: &Session, answer: impl Future<Output = Respon
     // The engine's own answer, which is all there.
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     let packets = body.split(|byte| *byte == SEPARATOR).count();
-    session.backlog.took(packets.saturating_mul(PACKET).saturating_add(body.len()));
+    session.backlog.took(packets, body.len());
     Response::from_parts(head, Body::from(body))
 }
 
