@@ -7,16 +7,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// File below `target/sticky`, and the `cfg` that says that it is there.
+/// File below `embedded`, where `cargo xtask` puts it, and the `cfg` that says that it is there.
 const EMBEDDED: [(&str, &str); 2] =
     [("sticky-ebpf.o", "embedded_ebpf"), ("socket.io.min.js", "embedded_client")];
 
 fn main() -> io::Result<()> {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    // Fixed, wherever this build's own output goes: `cargo xtask` puts the files there.
-    let source = manifest.join("../target/sticky");
-    fs::create_dir_all(&source)?;
+    let source = manifest.join("embedded");
     println!("cargo::rerun-if-changed=build.rs");
     for (file, cfg) in EMBEDDED {
         println!("cargo::rustc-check-cfg=cfg({cfg})");

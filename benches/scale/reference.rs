@@ -11,8 +11,8 @@ use socket2::Socket;
 
 /// Loads one and attaches it to the listeners' group.
 pub(crate) fn attach(name: &str, listeners: &[Socket]) -> Result<Ebpf> {
-    let object =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/sticky/sticky-ebpf-reference.o");
+    let object = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../sticky-user/embedded/sticky-ebpf-reference.o");
     let slots = u32::try_from(listeners.len())?;
     let mut object = EbpfLoader::new()
         .btf(None)

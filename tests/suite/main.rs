@@ -56,6 +56,7 @@ mod fd_store;
 mod flood;
 mod foreign;
 mod hang;
+mod inherited;
 mod log_steering;
 mod mapping;
 mod reload;

@@ -15,7 +15,7 @@ const PACKAGE: &str = "sticky-ebpf";
 /// What `cargo xtask bench scale` compares with.
 const REFERENCE: &str = "sticky-ebpf-reference";
 
-/// Build the kernel program into target/sticky/sticky-ebpf.o
+/// Build the kernel program into sticky-user/embedded/sticky-ebpf.o
 ///
 /// Installs what is missing for it first, as `cargo xtask setup ebpf` does. The build of
 /// sticky-user embeds the object when it is there. An object that did not change is not written

@@ -5,6 +5,7 @@ mod bpf_linker;
 mod chromium;
 mod client;
 mod llvm;
+pub(crate) mod musl;
 mod nightly;
 mod npm;
 mod peers;
@@ -39,13 +40,16 @@ enum Part {
     Redis,
     /// Chromium: for the test in a real browser
     Chromium,
+    /// Rust and C for musl instead of glibc: for what `cargo xtask lint` checks
+    Musl,
     /// nginx, HAProxy and a hash from npm: for the benches, so not among everything
     Peers,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.what.is_empty() {
-        return all().map(drop);
+        all()?;
+        return musl::install(&mut Apt::default());
     }
     let apt = &mut Apt::default();
     for part in Part::value_variants().iter().filter(|part| options.what.contains(part)) {
@@ -54,6 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Part::Client => client::install()?,
             Part::Redis => redis::install(apt)?,
             Part::Chromium => chromium::install(apt)?,
+            Part::Musl => musl::install(apt)?,
             Part::Peers => {
                 peers::proxies(apt);
                 peers::farmhash();

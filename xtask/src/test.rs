@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Set by us, read by the tests: fail where something is missing, instead of skipping.
-const REQUIRE_ALL: &str = "STICKY_REQUIRE_ALL";
+pub(crate) const REQUIRE_ALL: &str = "STICKY_REQUIRE_ALL";
 
 /// Run all tests, unit tests to whole-program tests
 ///

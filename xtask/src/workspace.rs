@@ -15,9 +15,9 @@ pub(crate) fn root() -> PathBuf {
     xtask.parent().map_or_else(|| xtask.clone(), Path::to_owned)
 }
 
-/// What is made here for other crates to embed: a fixed place, whatever `CARGO_TARGET_DIR` says.
+/// What is made here for other crates to embed: a folder of the repository's that git leaves alone.
 pub(crate) fn products() -> PathBuf {
-    root().join("target/sticky")
+    root().join("sticky-user/embedded")
 }
 
 /// Copies a file unless the copy is the same already, so that cargo sees no change where none is.

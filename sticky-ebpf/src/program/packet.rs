@@ -27,6 +27,12 @@ pub(crate) fn load<T: Bytes>(ctx: &SkReuseportContext, offset: u32) -> Option<T>
 }
 
 /// Types for which any bytes are a value.
-pub(crate) trait Bytes {}
-impl Bytes for [u8; 4] {}
-impl Bytes for [u32; 4] {}
+///
+/// # Safety
+///
+/// They are, and none of the type's bytes is padding.
+pub(crate) unsafe trait Bytes {}
+// SAFETY: an array of integers.
+unsafe impl Bytes for [u8; 4] {}
+// SAFETY: an array of integers.
+unsafe impl Bytes for [u32; 4] {}

@@ -14,11 +14,11 @@ use rustix::net::{
 };
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use super::Estate;
 use super::message::{Message, receive, send};
-use crate::sys::{inherited, readiness};
+use crate::sys::inherited;
+use crate::sys::readiness::{self, Watched};
 
 /// A keeper that runs answers at once.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ impl KeeperError {
 #[derive(Debug)]
 pub struct Keeper {
     socket: OwnedFd,
-    process: AsyncFd<OwnedFd>,
+    process: Watched<OwnedFd>,
 }
 
 impl Keeper {
@@ -141,7 +141,7 @@ impl Keeper {
     }
 }
 
-fn watched(process: Pid) -> io::Result<AsyncFd<OwnedFd>> {
+fn watched(process: Pid) -> io::Result<Watched<OwnedFd>> {
     readiness::watch(pidfd_open(process, PidfdFlags::NONBLOCK)?, Interest::READABLE)
 }
 

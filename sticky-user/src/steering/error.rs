@@ -11,8 +11,8 @@ use crate::listener;
 pub enum Error {
     /// The object of the kernel program was not there when this binary was built.
     #[error(
-        "this binary was built without the kernel program; \
-         run `cargo xtask build-ebpf`, build sticky again, or use another --mode"
+        "this binary was built without the kernel program, as `cargo install --git` does; in a clone, \
+         run `cargo xtask build-ebpf` and build sticky again, or use another --mode"
     )]
     NotBuilt,
     /// The kernel refused for want of a capability.

@@ -59,7 +59,13 @@ fn open(
 ) -> Result<Fleet<'_>, Error> {
     let Choice { mode, refused } = steering::choose(settings.mode);
     for refusal in &refused {
-        info!("mode {} is not possible here: {}", refusal.mode, refusal.why());
+        let (mode, why) = (refusal.mode, refusal.why());
+        // Of the build, not of the host: hardly anybody wants that.
+        if matches!(refusal.error, steering::Error::NotBuilt) {
+            warn!("mode {mode} is not possible: {why}");
+        } else {
+            info!("mode {mode} is not possible here: {why}");
+        }
     }
     let steering = match steering::install(mode, &settings.plan) {
         Ok(steering) => steering,

@@ -2,13 +2,15 @@
 //!
 //! First those of `LISTEN_FDS`, as systemd passes them: all of them sockets to accept on, since
 //! programs accept on whatever they find there. Right behind them those that `STICKY_FDS` names.
+//!
+//! The environment tells their numbers, and whether a number is one of them can be known only as long as
+//! the process has opened nothing itself: later it may be that of anything. So they are adopted
+//! before `main`, once, and handed out later.
 
 use std::env;
 use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use rustix::io::{FdFlags, fcntl_setfd};
 
 /// The number of the first passed descriptor (`SD_LISTEN_FDS_START`).
 pub const FIRST: RawFd = 3;
@@ -23,8 +25,20 @@ struct Passed {
     further: Vec<(String, OwnedFd)>,
 }
 
-/// `None` before the environment was read.
-static PASSED: Mutex<Option<Passed>> = Mutex::new(None);
+/// `None` when the process began without [`AT_START`].
+static PASSED: Mutex<Option<io::Result<Passed>>> = Mutex::new(None);
+
+/// What the C library runs before `main`.
+#[expect(unsafe_code, reason = "to be the first in this process that has descriptors")]
+// SAFETY: the section holds functions without a result, whose arguments may be left unread. This one
+// needs nothing that `main` would set up, and does not panic.
+#[unsafe(link_section = ".init_array")]
+#[used]
+static AT_START: extern "C" fn() = adopt_at_start;
+
+extern "C" fn adopt_at_start() {
+    *lock() = Some(adopt());
+}
 
 /// Takes the descriptor with this name (`LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`; `STICKY_FDS`),
 /// close-on-exec. Whoever takes it owns it: the next gets `None`.
@@ -62,15 +76,18 @@ pub fn take_all(prefix: &str) -> io::Result<Vec<(String, OwnedFd)>> {
 }
 
 fn with_passed<T>(take: impl FnOnce(&mut Passed) -> Option<T>) -> io::Result<Option<T>> {
-    let mut passed: MutexGuard<'_, Option<Passed>> =
-        PASSED.lock().unwrap_or_else(PoisonError::into_inner);
-    let passed = match &mut *passed {
-        Some(passed) => passed,
-        none => none.insert(adopt()?),
-    };
-    Ok(take(passed))
+    match &mut *lock() {
+        Some(Ok(passed)) => Ok(take(passed)),
+        Some(Err(error)) => Err(io::Error::new(error.kind(), error.to_string())),
+        None => Err(io::Error::other("they were not noted when this process began")),
+    }
 }
 
+fn lock() -> MutexGuard<'static, Option<io::Result<Passed>>> {
+    PASSED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// To be called once, before anything else in this process opens a descriptor.
 fn adopt() -> io::Result<Passed> {
     let listed = sd_notify::listen_fds_with_names()?;
     let first_further = RawFd::try_from(listed.len()).ok().and_then(|many| FIRST.checked_add(many));
@@ -82,12 +99,9 @@ fn adopt() -> io::Result<Passed> {
     let further = further.split(':').filter(|_| !further.is_empty()).map(str::to_owned);
     let further: Vec<_> = (first_further.unwrap_or(FIRST)..).zip(further).collect();
     for (number, name) in &further {
-        // SAFETY: borrowed for this call only, which tells whether it is open.
-        #[expect(unsafe_code, reason = "a number from the environment is looked up")]
-        let descriptor = unsafe { BorrowedFd::borrow_raw(*number) };
-        fcntl_setfd(descriptor, FdFlags::CLOEXEC).map_err(|error| {
+        close_on_exec(*number).map_err(|error| {
             io::Error::new(
-                io::Error::from(error).kind(),
+                error.kind(),
                 format!("{FURTHER} names {name:?}, and there is no descriptor {number}: {error}"),
             )
         })?;
@@ -98,9 +112,18 @@ fn adopt() -> io::Result<Passed> {
     })
 }
 
+fn close_on_exec(number: RawFd) -> io::Result<()> {
+    // SAFETY: it reads no memory, and a number that is no descriptor is an error.
+    #[expect(unsafe_code, reason = "a number from the environment is looked up")]
+    let result = unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 fn own(number: RawFd) -> OwnedFd {
-    // SAFETY: the supervisor passed this number to this very process (LISTEN_PID), it is open (it
-    // was just made close-on-exec), and PASSED sees to it that it gets one owner.
+    // SAFETY: it is open, since it was just made close-on-exec, and nobody else owns it: it was there
+    // before anything of this process ran, the parent passed it to this very process (LISTEN_PID), and
+    // `adopt` runs once, each number in it once. (A library that is loaded while a process runs must
+    // not contain this: then other parts of it may own something by now.)
     #[expect(unsafe_code, reason = "a number from the environment becomes a descriptor")]
     let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
     descriptor

@@ -2,19 +2,28 @@
 
 use std::io;
 
+/// The kernel's `struct sched_param`; the libc crate's for musl is another.
+#[repr(C)]
+struct Parameters {
+    priority: libc::c_int,
+}
+
 /// Lets the calling thread wait for its turn instead of displacing a thread that runs whenever there
 /// is something for it (`SCHED_BATCH`, [sched(7)](https://man7.org/linux/man-pages/man7/sched.7.html)).
 /// It needs no right. A thread for which somebody has chosen another policy is left as it is.
 pub fn without_displacing() -> io::Result<()> {
-    // SAFETY: both concern the calling thread (0) and read no memory but the parameters.
+    const CALLING: libc::pid_t = 0;
+    // By their numbers: musl's functions refuse, since these calls concern a thread and not a process.
+    // SAFETY: both concern the calling thread and read no memory but the parameters.
     #[expect(unsafe_code, reason = "no crate wraps the calls for one thread")]
     let result = unsafe {
-        match libc::sched_getscheduler(0) {
-            libc::SCHED_OTHER => {
-                let parameters = libc::sched_param { sched_priority: 0 };
-                libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters)
-            }
-            other => other,
+        let policy = libc::syscall(libc::SYS_sched_getscheduler, CALLING);
+        if policy == libc::c_long::from(libc::SCHED_OTHER) {
+            let parameters = Parameters { priority: 0 };
+            let parameters = &raw const parameters;
+            libc::syscall(libc::SYS_sched_setscheduler, CALLING, libc::SCHED_BATCH, parameters)
+        } else {
+            policy
         }
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }

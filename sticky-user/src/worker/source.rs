@@ -10,10 +10,10 @@ use std::task::{Context, Poll, ready};
 use rustix::process::{Resource, getrlimit};
 use socket2::SockRef;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::sys::{fd_passing, readiness};
+use crate::sys::fd_passing;
+use crate::sys::readiness::{self, Watched};
 
 /// Descriptors that a worker may open between two connections.
 const MARGIN: u64 = 64;
@@ -52,7 +52,7 @@ enum SlotsOwn {
 /// A socket that brings connections.
 #[derive(Debug)]
 struct Connections {
-    socket: AsyncFd<OwnedFd>,
+    socket: Watched<OwnedFd>,
     /// The highest number that a received descriptor had.
     highest: AtomicI32,
     /// How many descriptors this process may have.

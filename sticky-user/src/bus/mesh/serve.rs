@@ -23,8 +23,9 @@ use super::subscribers::Link;
 /// How long one that opens a link may take to say who it is: it does so at once.
 const HELLO: Duration = Duration::from_secs(5);
 
-/// How many may be about to say so. The next one takes the place of the one that has waited longest.
-const MOST_NEWCOMERS: usize = 64;
+/// How many may be about to say so, beside one worker per slot. The next one takes the place of the one
+/// that has waited longest.
+const MORE_NEWCOMERS: usize = 64;
 
 /// Answers that may wait for one subscriber. It is not listened to before it has read some.
 const MOST_ANSWERS: usize = 16;
@@ -36,8 +37,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Those that have not said yet who they are, the one that has waited longest first.
-#[derive(Debug, Default)]
-struct Newcomers(VecDeque<oneshot::Sender<()>>);
+struct Newcomers {
+    most: usize,
+    waiting: VecDeque<oneshot::Sender<()>>,
+}
 
 /// How a link ended.
 enum Ended {
@@ -49,7 +52,8 @@ enum Ended {
 impl Publisher {
     /// Serves those who open a link, for ever.
     pub(super) async fn accept(self: &Arc<Self>, listener: &UnixListener) {
-        let mut newcomers = Newcomers::default();
+        let most = self.slots as usize + MORE_NEWCOMERS;
+        let mut newcomers = Newcomers { most, waiting: VecDeque::new() };
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
@@ -203,12 +207,12 @@ impl Publisher {
 impl Newcomers {
     /// One more; what it gets ends when it has to go.
     fn enter(&mut self) -> oneshot::Receiver<()> {
-        self.0.retain(|newcomer| !newcomer.is_closed());
-        if self.0.len() >= MOST_NEWCOMERS {
-            self.0.pop_front();
+        self.waiting.retain(|newcomer| !newcomer.is_closed());
+        if self.waiting.len() >= self.most {
+            self.waiting.pop_front();
         }
         let (stays, displaced) = oneshot::channel();
-        self.0.push_back(stays);
+        self.waiting.push_back(stays);
         displaced
     }
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use socket2::SockRef;
 use sticky_ebpf::Mapping;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info};
@@ -19,7 +18,8 @@ use crate::listener::Listeners;
 use crate::steering::adoption::next;
 use crate::steering::outbox::Outboxes;
 use crate::steering::{Error, Plan};
-use crate::sys::{readiness, scheduling};
+use crate::sys::readiness::{self, Watched};
+use crate::sys::scheduling;
 
 /// Pause after a failure that hits every connection, such as no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -39,7 +39,7 @@ pub(super) enum Stop {
 /// The one listener of the port.
 #[derive(Debug)]
 struct Acceptor {
-    listener: AsyncFd<OwnedFd>,
+    listener: Watched<OwnedFd>,
     mapping: watch::Receiver<Mapping>,
     outboxes: Arc<Outboxes>,
     backlog: u16,
@@ -152,7 +152,7 @@ impl Acceptor {
     }
 }
 
-fn watched(listeners: &Listeners) -> io::Result<AsyncFd<OwnedFd>> {
+fn watched(listeners: &Listeners) -> io::Result<Watched<OwnedFd>> {
     let listener = listeners.get(0).ok_or(io::ErrorKind::NotFound)?;
     rustix::io::ioctl_fionbio(listener, true)?;
     readiness::watch(listener.try_clone_to_owned()?, Interest::READABLE)

@@ -67,7 +67,7 @@ async fn those_that_say_nothing_are_few_and_for_a_short_time() {
     let slots = Slots::open(2);
     let (a, b) = tokio::join!(slots.join(0), slots.join(1));
     let mut silent = Vec::new();
-    for _ in 0..65 {
+    for _ in 0..67 {
         silent.push(open(&slots, 0).await);
     }
     closed(&mut silent[0]).await;
