@@ -1,8 +1,10 @@
 //! Broadcasts between workers: the embedded bus beside Redis, in one run.
 //!
 //! Four workers, each a thread with a runtime of its own, as a worker process has. One publishes, the
-//! others receive; rounds on either bus take turns. `cargo xtask bench bus` runs it.
+//! others receive; rounds on either bus take turns. Then the whole server: one client that sends as fast
+//! as it can, and who gets how much of it. `cargo xtask bench bus` runs it.
 
+mod flood;
 mod report;
 mod round;
 mod servers;
@@ -41,6 +43,11 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut report = Report::new("bus")?;
     report.say(&table(&rows));
     report.data("buses", &rows)?;
+    eprintln!("a flood over each");
+    let mut floods = Vec::from(flood::run("embedded bus", None)?);
+    floods.extend(flood::run("Redis", Some(&redis.url()))?);
+    report.say(&flood::table(&floods));
+    report.data("floods", &floods)?;
     report.write()?;
     Ok(())
 }

@@ -80,7 +80,11 @@ impl Redis {
     }
 
     pub(crate) fn place(&self) -> Place {
-        Place::Redis(format!("redis+unix://{}", self.socket.display()))
+        Place::Redis(self.url())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis+unix://{}", self.socket.display())
     }
 }
 

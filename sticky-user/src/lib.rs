@@ -14,11 +14,13 @@
 //! * [`supervisor`] opens the slots and keeps a worker at each,
 //! * [`launch`] is what a new process does before it is a worker,
 //! * [`keeper`] holds what the port is served with while one supervisor follows another,
+//! * [`throttle`] bounds the log lines that others can provoke,
 //! * [`cli`] is what a person types and sees.
 //!
 //! Applications need [`worker`] and [`bus`] only.
 
 pub mod app;
+mod backlog;
 pub mod bus;
 mod causes;
 pub mod cli;
@@ -30,6 +32,7 @@ mod output;
 pub mod steering;
 pub mod supervisor;
 pub mod sys;
+pub mod throttle;
 mod turn;
 pub mod worker;
 

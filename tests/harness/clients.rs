@@ -5,11 +5,13 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{ChildStdin, Stdio};
 
+use rustix::process::Signal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::node::Node;
+use crate::{pause, send};
 
 /// Clients of one Node process.
 #[derive(Debug)]
@@ -87,6 +89,16 @@ impl Clients {
         Client { clients: self, name, welcome: self.begin(command).wait() }
     }
 
+    /// Stops them where they are: they read nothing until [`Clients::resume`].
+    pub fn pause(&self) {
+        pause(self.node.process.id());
+    }
+
+    /// Lets them go on.
+    pub fn resume(&self) {
+        send(self.node.process.id(), Signal::CONT);
+    }
+
     fn begin(&self, mut command: Value) -> Pending<'_> {
         let id = self.next.replace(self.next.get() + 1);
         command["id"] = id.into();
@@ -162,6 +174,12 @@ impl<'a> Client<'a> {
     #[track_caller]
     pub fn heard<T: DeserializeOwned>(&self, event: &str, at_least: usize) -> Vec<T> {
         self.tell(json!({ "do": "heard", "event": event, "atLeast": at_least })).wait()
+    }
+
+    /// What has come of an event, whether or not the client is still connected.
+    #[track_caller]
+    pub fn heard_so_far<T: DeserializeOwned>(&self, event: &str) -> Vec<T> {
+        self.heard(event, 0)
     }
 
     /// Waits until the client is no longer connected, and tells why.

@@ -54,6 +54,7 @@ mod early_data;
 mod failover;
 mod fd_passing;
 mod fd_store;
+mod flood;
 mod foreign;
 mod gone;
 mod hang;

@@ -19,8 +19,8 @@ use crate::worker::{Worker, sessions};
 /// As much as a client may send at once, in bytes, over either transport.
 const MAX_MESSAGE: usize = 1_000_000;
 
-/// As many packets may wait for a slow client; what comes on top is lost to it.
-const MAX_WAITING: usize = 1024;
+/// More packets than the library lets wait for a client (`--client-buffer`): none is lost here.
+const MAX_WAITING: usize = 1 << 20;
 
 /// Serves the chat at the slot that the environment names, until the worker is told to end.
 ///

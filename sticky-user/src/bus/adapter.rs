@@ -6,48 +6,125 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::{FusedStream, Stream};
-use socketioxide_core::adapter::errors::BroadcastError;
+use socketioxide_core::adapter::errors::{AdapterError, BroadcastError};
+use socketioxide_core::adapter::remote_packet::{RequestOut, RequestTypeOut};
 use socketioxide_core::adapter::{
-    BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, RemoteSocketData, Room,
-    RoomParam, SocketEmitter,
+    BroadcastFlags, BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter,
+    RemoteSocketData, Room, RoomParam, SocketEmitter,
 };
 use socketioxide_core::packet::Packet;
-use socketioxide_redis::{CustomRedisAdapter, RedisAdapterCtr};
+use socketioxide_core::{Sid, Uid};
+use socketioxide_redis::drivers::Driver;
+use socketioxide_redis::{CustomRedisAdapter, RedisAdapterConfig, RedisAdapterCtr};
 
-use super::Bus;
+use super::audience::{Members, bytes_in};
+use super::{Bus, REQUEST_TIMEOUT};
+use crate::backlog::{Backlog, Backlogs};
+
+/// As many messages of the bus lie between it and the adapter. They are counted as waiting for their
+/// clients by then.
+const AT_HAND: usize = 16;
 
 type Inner<E> = CustomRedisAdapter<E, Bus>;
 type InnerError<E> = <Inner<E> as CoreAdapter<E>>::Error;
 
+/// What [`socketioxide::SocketIoBuilder::with_adapter`] asks for: see [`Bus::adapter`].
+#[derive(Clone, Debug)]
+pub struct AdapterState {
+    bus: Bus,
+    config: RedisAdapterConfig,
+}
+
+impl AdapterState {
+    pub(super) fn of(bus: &Bus) -> Self {
+        let config = RedisAdapterConfig::new()
+            .with_request_timeout(REQUEST_TIMEOUT)
+            .with_stream_buffer(AT_HAND);
+        Self { bus: bus.clone(), config }
+    }
+
+    /// How long a request to all workers waits for their answers; by default [`REQUEST_TIMEOUT`].
+    #[must_use]
+    pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
+        self.config = self.config.with_request_timeout(timeout);
+        self
+    }
+}
+
 /// The Socket.IO adapter, whatever the bus: `with_adapter::<Adapter<_>>(bus.adapter())`.
 ///
-/// It is the adapter of socketioxide-redis, but for one thing: its stream of acks ends with the
-/// last ack, where that one's waits for its time-out when the last worker to answer has no
-/// client to ask (socketioxide-core 0.20).
-pub struct Adapter<E>(Arc<Inner<E>>);
+/// It is the adapter of socketioxide-redis, but for two things. A broadcast to a client that has not
+/// read what was sent to it waits until it has (or is disconnected), where that one drops what does not
+/// fit into the engine's buffer. And its stream of acks ends with the last ack, where that one's waits
+/// for its time-out when the last worker to answer has no client to ask (socketioxide-core 0.20).
+pub struct Adapter<E> {
+    inner: Arc<Inner<E>>,
+    bus: Bus,
+    /// The channel of requests to all workers.
+    requests: String,
+    backlogs: Backlogs,
+}
 
 impl<E> DefinedAdapter for Adapter<E> {}
 
+impl<E: SocketEmitter> Adapter<E> {
+    /// Waits until the clients of this worker have room for a packet.
+    async fn room(&self, opts: &BroadcastOptions) -> Vec<Arc<Backlog>> {
+        self.backlogs.room(|| self.members(opts)).await
+    }
+
+    /// Tells the other workers.
+    async fn publish(&self, packet: &Packet, opts: &BroadcastOptions) -> Result<(), AdapterError> {
+        let own = self.get_local().server_id();
+        let request = RequestOut::new(own, RequestTypeOut::Broadcast(packet), opts);
+        let message = rmp_serde::to_vec(&request).map_err(|error| AdapterError(Box::new(error)))?;
+        let channel = match opts.server_id {
+            Some(to) => format!("{}{to}#", self.requests),
+            None => self.requests.clone(),
+        };
+        let published = self.bus.publish(channel, message).await;
+        published.map_err(|error| AdapterError(Box::new(error)))
+    }
+}
+
+impl<E: SocketEmitter> Members for Adapter<E> {
+    fn is(&self, node: Uid) -> bool {
+        self.get_local().server_id() == node
+    }
+
+    fn members(&self, options: &BroadcastOptions) -> Vec<Sid> {
+        self.get_local().sockets(options.clone())
+    }
+}
+
 impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
     type Error = InnerError<E>;
-    type State = RedisAdapterCtr<Bus>;
+    type State = AdapterState;
     type AckStream = Acks<<Inner<E> as CoreAdapter<E>>::AckStream>;
     type InitRes = <Inner<E> as CoreAdapter<E>>::InitRes;
 
     fn new(state: &Self::State, local: CoreLocalAdapter<E>) -> Self {
-        Self(Arc::new(Inner::new(state, local)))
+        let AdapterState { bus, config } = state.clone();
+        let requests = format!("{}-request#{}#", config.prefix, local.path());
+        let constructor = RedisAdapterCtr::new_with_driver(bus.clone(), config);
+        let inner = Arc::new(Inner::new(&constructor, local));
+        Self { inner, bus, requests, backlogs: Backlogs::of_this_process() }
     }
 
     fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) -> Self::InitRes {
-        Arc::clone(&self.0).init(on_success)
+        if let Some(audience) = self.bus.audience() {
+            let members: Arc<dyn Members> = Arc::clone(&self) as _;
+            audience.enter(self.get_local().path(), Arc::downgrade(&members));
+        }
+        Arc::clone(&self.inner).init(on_success)
     }
 
     async fn close(&self) -> Result<(), Self::Error> {
-        self.0.close().await
+        self.inner.close().await
     }
 
     async fn server_count(&self) -> Result<u16, Self::Error> {
-        self.0.server_count().await
+        self.inner.server_count().await
     }
 
     async fn broadcast(
@@ -55,7 +132,18 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
         packet: Packet,
         opts: BroadcastOptions,
     ) -> Result<(), BroadcastError> {
-        self.0.broadcast(packet, opts).await
+        if opts.has_flag(BroadcastFlags::Volatile) {
+            return self.inner.broadcast(packet, opts).await;
+        }
+        let _turn = self.backlogs.turn(opts.sid, &opts.rooms).await;
+        if !opts.is_local(self.get_local().server_id()) {
+            self.publish(&packet, &opts).await?;
+        }
+        let bytes = bytes_in(&packet);
+        for backlog in self.room(&opts).await {
+            backlog.put(bytes);
+        }
+        Ok(self.get_local().broadcast(packet, opts)?)
     }
 
     async fn broadcast_with_ack(
@@ -64,7 +152,13 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
         opts: BroadcastOptions,
         timeout: Option<Duration>,
     ) -> Result<Self::AckStream, Self::Error> {
-        let acks = self.0.broadcast_with_ack(packet, opts, timeout).await?;
+        let _turn = self.backlogs.turn(opts.sid, &opts.rooms).await;
+        let bytes = bytes_in(&packet);
+        let backlogs = self.room(&opts).await;
+        let acks = self.inner.broadcast_with_ack(packet, opts, timeout).await?;
+        for backlog in backlogs {
+            backlog.put(bytes);
+        }
         Ok(Acks(Box::pin(acks)))
     }
 
@@ -73,7 +167,7 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
         opts: BroadcastOptions,
         rooms: impl RoomParam,
     ) -> Result<(), Self::Error> {
-        self.0.add_sockets(opts, rooms).await
+        self.inner.add_sockets(opts, rooms).await
     }
 
     async fn del_sockets(
@@ -81,26 +175,26 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
         opts: BroadcastOptions,
         rooms: impl RoomParam,
     ) -> Result<(), Self::Error> {
-        self.0.del_sockets(opts, rooms).await
+        self.inner.del_sockets(opts, rooms).await
     }
 
     async fn disconnect_socket(&self, opts: BroadcastOptions) -> Result<(), BroadcastError> {
-        self.0.disconnect_socket(opts).await
+        self.inner.disconnect_socket(opts).await
     }
 
     async fn rooms(&self, opts: BroadcastOptions) -> Result<Vec<Room>, Self::Error> {
-        self.0.rooms(opts).await
+        self.inner.rooms(opts).await
     }
 
     async fn fetch_sockets(
         &self,
         opts: BroadcastOptions,
     ) -> Result<Vec<RemoteSocketData>, Self::Error> {
-        self.0.fetch_sockets(opts).await
+        self.inner.fetch_sockets(opts).await
     }
 
     fn get_local(&self) -> &CoreLocalAdapter<E> {
-        self.0.get_local()
+        self.inner.get_local()
     }
 }
 

@@ -14,6 +14,9 @@ pub struct Health {
     pub reconnects: u64,
     /// Messages that were lost: not sent, or received faster than they could be handled.
     pub dropped: u64,
+    /// Clients that were disconnected because they did not read what was sent to them.
+    #[serde(default)]
+    pub disconnected: u64,
 }
 
 /// Where a bus says how it is doing. Clones say it of the same bus.
@@ -75,7 +78,7 @@ mod tests {
         reporter.clone().dropped(2);
         reporter.up(false);
         reporter.reconnected();
-        let expected = Health { up: true, peers: 3, reconnects: 1, dropped: 2 };
+        let expected = Health { up: true, peers: 3, reconnects: 1, dropped: 2, disconnected: 0 };
         assert_eq!(*health.borrow_and_update(), expected);
     }
 }

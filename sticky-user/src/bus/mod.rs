@@ -19,6 +19,7 @@
 //! ```
 
 mod adapter;
+mod audience;
 mod driver;
 mod environment;
 mod error;
@@ -26,19 +27,20 @@ mod health;
 pub mod mesh;
 mod redis;
 mod report;
+mod scan;
 mod seldom;
 
 use std::fmt;
 use std::time::Duration;
 
-use socketioxide_redis::{RedisAdapterConfig, RedisAdapterCtr};
 use tokio::sync::watch;
 use tracing::debug;
 
+use self::audience::Audience;
 use self::health::HealthReporter;
 use self::mesh::Mesh;
 
-pub use adapter::{Acks, Adapter};
+pub use adapter::{Acks, Adapter, AdapterState};
 pub use error::Error;
 pub use health::Health;
 pub use redis::{InvalidRedisAuthorities, InvalidRedisUrl, RedisBus, RedisUrls};
@@ -121,11 +123,17 @@ impl Bus {
     }
 
     /// What [`socketioxide::SocketIoBuilder::with_adapter`] asks for.
-    pub fn adapter(&self) -> RedisAdapterCtr<Self> {
-        RedisAdapterCtr::new_with_driver(
-            self.clone(),
-            RedisAdapterConfig::new().with_request_timeout(REQUEST_TIMEOUT),
-        )
+    pub fn adapter(&self) -> AdapterState {
+        AdapterState::of(self)
+    }
+
+    /// The clients that its messages are for.
+    fn audience(&self) -> Option<&Audience> {
+        match self {
+            Self::Alone => None,
+            Self::Mesh(mesh) => Some(mesh.audience()),
+            Self::Redis(redis) => Some(redis.audience()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use tracing::debug;
 
 use super::health::Health;
+use crate::backlog::Backlogs;
 use crate::notify::Notifier;
 
 /// What the message begins with; the rest of the line is [`Health`] as JSON.
@@ -20,19 +21,27 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Begins to tell, where there is a supervisor to hear it; ends when the bus does.
 pub(super) fn start(health: watch::Receiver<Health>) {
     if let Some(notifier) = Notifier::from_env() {
-        tokio::spawn(report(health, notifier));
+        tokio::spawn(report(health, Backlogs::of_this_process().given_up(), notifier));
     }
 }
 
-async fn report(mut health: watch::Receiver<Health>, notifier: Notifier) {
+async fn report(
+    mut health: watch::Receiver<Health>,
+    mut given_up: watch::Receiver<u64>,
+    notifier: Notifier,
+) {
     loop {
-        let now = *health.borrow_and_update();
+        let disconnected = *given_up.borrow_and_update();
+        let now = Health { disconnected, ..*health.borrow_and_update() };
         let told = tell(&notifier, now).await;
         sleep(PAUSE).await; // real delay: what changes often is told once a second
-        match told {
-            Ok(()) if health.changed().await.is_err() => return,
-            Ok(()) => {}
-            Err(error) => debug!("cannot tell the supervisor how the bus is doing: {error}"),
+        if let Err(error) = told {
+            debug!("cannot tell the supervisor how the bus is doing: {error}");
+            continue;
+        }
+        tokio::select! {
+            changed = health.changed() => if changed.is_err() { return },
+            Ok(()) = given_up.changed() => {}
         }
     }
 }
@@ -62,12 +71,15 @@ mod tests {
         let path = folder.path().join("notify.sock");
         let supervisor = tokio::net::UnixDatagram::bind(&path).unwrap();
         let health = HealthReporter::default();
-        let reporting = tokio::spawn(report(health.watch(), notify::tests::to(&path)));
+        let given_up = watch::Sender::new(0);
+        let reporting =
+            tokio::spawn(report(health.watch(), given_up.subscribe(), notify::tests::to(&path)));
         assert_eq!(heard(&supervisor).await, Health::default());
         health.up(true);
         health.peers(2);
         health.dropped(7);
-        let expected = Health { up: true, peers: 2, reconnects: 0, dropped: 7 };
+        given_up.send_replace(3);
+        let expected = Health { up: true, peers: 2, reconnects: 0, dropped: 7, disconnected: 3 };
         assert_eq!(heard(&supervisor).await, expected);
         drop(health);
         reporting.await.unwrap();

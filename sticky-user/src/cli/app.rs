@@ -3,6 +3,7 @@
 use super::log::LogArgs;
 use super::{Failure, block_on};
 use crate::app;
+use crate::throttle::Throttle;
 
 /// Serve the reference application on the listener that a supervisor passed
 #[derive(Debug, clap::Args)]
@@ -14,7 +15,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
-        self.log.init();
+        self.log.init(Throttle::WORKER);
         // Its binary was executed by way of /proc, which would leave it the name "exe".
         let _ = rustix::thread::set_name(c"sticky-worker");
         Ok(block_on(app::run())??)

@@ -2,6 +2,10 @@
 
 use clap::Args;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::throttle::Throttle;
 
 use crate::output::{self, Log};
 
@@ -14,7 +18,9 @@ pub(super) struct LogArgs {
 }
 
 impl LogArgs {
-    pub(super) fn init(&self) {
+    /// At most `lines` warnings or errors from one place are shown in 5 s, and then how many more there
+    /// were.
+    pub(super) fn init(&self, lines: u64) {
         // A second call, as in a test of this crate, keeps the first log.
         let _ = tracing_subscriber::fmt()
             // Nobody waits for whoever reads the log.
@@ -22,6 +28,8 @@ impl LogArgs {
             .with_max_level(self.log)
             .with_target(false)
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .finish()
+            .with(Throttle::of(lines))
             .try_init();
     }
 

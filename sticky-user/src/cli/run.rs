@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::log::LogArgs;
 use super::redis::RedisArgs;
-use super::values::{OrOff, address, duration, duration_or_off};
+use super::values::{OrOff, address, duration, duration_or_off, size};
 use super::{Failure, block_on};
 use crate::bus::RedisUrls;
 use crate::output;
@@ -19,6 +19,7 @@ use crate::steering::{ModeChoice, Plan};
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::status::Status;
 use crate::supervisor::{self, Settings, User, upgrade};
+use crate::throttle::Throttle;
 
 /// Serve one port with N workers
 ///
@@ -68,6 +69,12 @@ pub(super) struct Args {
     #[arg(value_parser = duration)]
     drain_timeout: Duration,
 
+    /// How much may wait for each client, such as 2M: who sends more to it is held back until it has read,
+    /// and it is disconnected when that takes 10s
+    #[arg(long, value_name = "SIZE", default_value = "2M", env = "STICKY_CLIENT_BUFFER")]
+    #[arg(value_parser = size)]
+    client_buffer: u32,
+
     /// How long a slot waits when its worker dies; doubled with each death in a row
     #[arg(long, value_name = "TIME", default_value = "100ms", env = "STICKY_RESTART_DELAY")]
     #[arg(value_parser = duration)]
@@ -115,7 +122,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
-        self.log.init();
+        self.log.init(Throttle::SUPERVISOR);
         let redis = self.redis.urls()?;
         let settings = self.into_settings()?;
         block_on(async {
@@ -143,6 +150,7 @@ impl Args {
         let workers = self.workers.unwrap_or_else(one_per_processor);
         let mut environment = vec![("STICKY_LOG".to_string(), self.log.level().into())];
         environment.extend(self.redis.environment());
+        environment.push(("STICKY_CLIENT_BUFFER".into(), self.client_buffer.to_string().into()));
         Ok(Settings {
             plan: Plan {
                 listen: self.listen,

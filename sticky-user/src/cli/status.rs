@@ -104,10 +104,12 @@ fn state(slot: &SlotStatus) -> String {
     if slot.away { format!("{}, away", slot.state) } else { slot.state.clone() }
 }
 
-fn bus(Health { up, peers, dropped, .. }: Health) -> String {
+fn bus(Health { up, peers, dropped, disconnected, .. }: Health) -> String {
     let up = if up { "up" } else { "DOWN" };
     let dropped = if dropped > 0 { format!(", {dropped} lost") } else { String::new() };
-    format!("{up}, {peers} peers{dropped}")
+    let slow =
+        if disconnected > 0 { format!(", {disconnected} clients too slow") } else { String::new() };
+    format!("{up}, {peers} peers{dropped}{slow}")
 }
 
 fn or_dash(value: Option<impl ToString>) -> String {

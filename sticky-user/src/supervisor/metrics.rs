@@ -105,6 +105,9 @@ fn buses(registry: &mut Registry, slots: &[SlotStatus]) {
     counter(registry, "bus_reconnects", "How often the worker's bus came back", reconnects);
     let dropped = buses().map(|(slot, bus)| (slot, bus.dropped));
     counter(registry, "bus_dropped", "Messages that the worker's bus lost", dropped);
+    let disconnected = buses().map(|(slot, bus)| (slot, bus.disconnected));
+    let help = "Clients that the worker disconnected because they did not read";
+    counter(registry, "clients_disconnected", help, disconnected);
 }
 
 fn label(status: &SlotStatus) -> Slot {
@@ -166,7 +169,7 @@ mod tests {
             steered: Some(7),
             queue: Some(3),
             queue_limit: Some(4096),
-            bus: Some(Health { up: true, peers: 5, reconnects: 6, dropped: 8 }),
+            bus: Some(Health { up: true, peers: 5, reconnects: 6, dropped: 8, disconnected: 9 }),
         };
         let counts = SlotCounts { selected: 7, empty: 0, refused: 1 };
         let counters = Counters { runs: 8, slots: vec![counts], ..Counters::default() };
@@ -205,6 +208,7 @@ mod tests {
             r#"sticky_bus_peers{slot="0"} 5"#,
             r#"sticky_bus_reconnects_total{slot="0"} 6"#,
             r#"sticky_bus_dropped_total{slot="0"} 8"#,
+            r#"sticky_clients_disconnected_total{slot="0"} 9"#,
         ] {
             assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::drain::Drain;
 use super::source::{Passed, Way};
 use super::{Draining, Error};
+use crate::backlog::{Backlogs, CLIENT_BUFFER};
 use crate::sys::inherited;
 
 /// How long connections may take to end when nothing else is said.
@@ -25,12 +26,16 @@ pub struct Worker {
 impl Worker {
     /// Takes what the supervisor passed: a descriptor named `listener` (or `connections`, in mode
     /// `fd-passing`), perhaps others named `turn` and `adopted`, and the variables `STICKY_SLOT`,
-    /// `STICKY_WORKERS`, `STICKY_MODE` and `STICKY_DRAIN_TIMEOUT` (such as `10s`).
+    /// `STICKY_WORKERS`, `STICKY_MODE`, `STICKY_DRAIN_TIMEOUT` (such as `10s`) and
+    /// `STICKY_CLIENT_BUFFER` (bytes).
     ///
     /// Under systemd's socket activation, where these variables are absent, it is slot 0 of 1.
     pub fn from_env() -> Result<Self, Error> {
         let drain_timeout = variable("STICKY_DRAIN_TIMEOUT", "a duration, such as 10s")?
             .map_or(DRAIN_TIMEOUT, |timeout: humantime::Duration| timeout.into());
+        if let Some(bytes) = variable(CLIENT_BUFFER, "a number of bytes")? {
+            Backlogs::of_this_process().set_limit(bytes);
+        }
         Ok(Self {
             slot: variable("STICKY_SLOT", "the number of a slot")?.unwrap_or(0),
             slots: variable("STICKY_WORKERS", "the number of slots")?.unwrap_or(1),

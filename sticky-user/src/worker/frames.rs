@@ -4,6 +4,9 @@
 /// under a mask of zeros.
 pub(super) const CLOSE: [u8; 7] = [0x81, 0x81, 0, 0, 0, 0, b'1'];
 
+/// What a client would send to say that it is there: the packet "pong", likewise.
+pub(super) const PONG: [u8; 7] = [0x81, 0x81, 0, 0, 0, 0, b'3'];
+
 const FIN: u8 = 0x80;
 const OPCODE: u8 = 0x0f;
 /// Opcodes from here on are control frames, which may stand between the parts of a message.
@@ -38,6 +41,15 @@ impl Frames {
     /// How many messages have come. The end of the last one may be missing.
     pub(super) fn messages(&self) -> u64 {
         self.messages
+    }
+
+    /// How many bytes can come at least until a message ends.
+    pub(super) fn to_come(&self) -> u64 {
+        match self.have {
+            _ if self.payload > 0 => self.payload,
+            have @ 0..2 => 2 - have as u64,
+            have => (self.header_length() - have) as u64,
+        }
     }
 
     pub(super) fn follow(&mut self, mut bytes: &[u8]) {

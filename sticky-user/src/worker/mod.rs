@@ -27,6 +27,7 @@ pub mod sessions;
 mod source;
 mod watchdog;
 mod websocket;
+mod writing;
 
 pub use connection::Connection;
 pub use drain::Draining;

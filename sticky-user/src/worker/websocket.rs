@@ -7,7 +7,7 @@
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Context;
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::frames::{CLOSE, Frames};
+use super::frames::{CLOSE, Frames, PONG};
+use crate::backlog::Backlog;
 
 /// How long a client may take to close its side.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -25,7 +26,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A client that upgrades a session to a WebSocket sends a probe, and that it goes over.
 const UPGRADE: u64 = 2;
 
-const END_OF_HEAD: &[u8] = b"\r\n\r\n";
+pub(super) const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 /// What others know of a connection that is, or becomes, a WebSocket.
 #[derive(Debug, Default)]
@@ -34,6 +35,7 @@ pub(super) struct Websocket {
     /// An upgrade has begun. To the official client, one that fails half-way is the end of all.
     upgrading: Mutex<Option<TaskTrackerToken>>,
     closing: CancellationToken,
+    backlog: OnceLock<Arc<Backlog>>,
 }
 
 impl Websocket {
@@ -55,6 +57,17 @@ impl Websocket {
 
     fn upgrading(&self) -> MutexGuard<'_, Option<TaskTrackerToken>> {
         self.upgrading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What waits for the session's client, which now comes this way.
+    pub(super) fn carries(&self, backlog: &Arc<Backlog>) {
+        // A connection is upgraded once.
+        let _ = self.backlog.set(Arc::clone(backlog));
+    }
+
+    /// What waits for its client, where it is a WebSocket.
+    pub(super) fn backlog(&self) -> Option<&Arc<Backlog>> {
+        self.backlog.get()
     }
 
     /// Ends the session when the message or the upgrade that is on its way, if any, is complete.
@@ -119,6 +132,20 @@ impl Reading {
             *self = Self::Closed;
         }
         closes
+    }
+
+    /// Puts the packet "pong" into `buf`, if this is the place. Otherwise gives how many bytes can be
+    /// read until it may be; `None` if it is no WebSocket.
+    pub(super) fn pongs(&self, websocket: &Websocket, buf: &mut ReadBuf<'_>) -> Option<u64> {
+        let Self::Frames(frames, _) = self else { return None };
+        if websocket.upgrading().is_some() || buf.remaining() < PONG.len() {
+            return None;
+        }
+        if !frames.between_messages() {
+            return Some(frames.to_come());
+        }
+        buf.put_slice(&PONG);
+        Some(0)
     }
 
     pub(super) fn has_closed(&self) -> bool {

@@ -67,6 +67,7 @@ pub struct Bus {
     pub peers: u16,
     pub reconnects: u64,
     pub dropped: u64,
+    pub disconnected: u64,
 }
 
 /// What was decided so far.

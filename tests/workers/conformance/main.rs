@@ -21,10 +21,12 @@ use serde_json::json;
 use socketioxide::SocketIo;
 use socketioxide::adapter::Emitter;
 use socketioxide::extract::SocketRef;
-use socketioxide_redis::{RedisAdapterConfig, RedisAdapterCtr};
 use sticky_user::bus::{Adapter, Bus};
+use sticky_user::throttle::Throttle;
 use sticky_user::worker::{Worker, sessions};
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 type Bused = Adapter<Emitter>;
 type Io = SocketIo<Bused>;
@@ -40,12 +42,12 @@ const FOR_EVER: Duration = Duration::from_hours(1);
 async fn main() -> Result<(), Box<dyn Error>> {
     // As the supervisor logs, and to the same place.
     let level: LevelFilter = env::var("STICKY_LOG")?.parse()?;
-    tracing_subscriber::fmt().with_writer(stderr).with_max_level(level).with_ansi(false).init();
+    let log = tracing_subscriber::fmt().with_writer(stderr).with_max_level(level).with_ansi(false);
+    log.finish().with(Throttle::of(Throttle::WORKER)).init();
     let worker = Worker::from_env()?;
     let bus = Bus::from_env().await?;
     let adapter = if env::args().any(|argument| argument == "--patient") {
-        let config = RedisAdapterConfig::new().with_request_timeout(FOR_EVER);
-        RedisAdapterCtr::new_with_driver(bus, config)
+        bus.adapter().with_request_timeout(FOR_EVER)
     } else {
         bus.adapter()
     };

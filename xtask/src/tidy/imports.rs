@@ -18,6 +18,10 @@ const SHUT: &[(&str, &[&str])] = &[
     ("listener", &["supervisor", "steering", "keeper", "launch", "worker", "app", "bus"]),
     ("keeper", &["supervisor", "steering", "listener", "launch", "worker", "app", "bus"]),
     ("launch", &["supervisor", "steering", "listener", "keeper", "worker", "app", "bus"]),
+    (
+        "backlog",
+        &["supervisor", "steering", "listener", "keeper", "launch", "worker", "app", "bus"],
+    ),
     ("turn", &["supervisor", "steering", "listener", "keeper", "launch", "worker", "app", "bus"]),
     ("notify", &["supervisor", "steering", "listener", "keeper", "launch", "worker", "app", "bus"]),
     ("sys", &[EVERYTHING]),

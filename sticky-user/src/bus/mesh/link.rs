@@ -1,29 +1,36 @@
 //! One link to the worker of another slot, opened again whenever it closes.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use super::frame::{Frame, LONGEST, LONGEST_GREETING};
 use super::stream::read;
 use super::subscriber::{Command, Wishes};
+use crate::backlog::Backlogs;
 
 /// A link that lasted for so long was a good one: it is opened again at once.
 const WELL: Duration = Duration::from_secs(1);
 
 /// Pauses between attempts, the first and the longest, after one that was opened again at once.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How often a link says that it is there while it waits for clients to have room.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(500);
 
 /// Those who wait for each `Sync` that was written and not answered yet.
 type Unanswered = Mutex<VecDeque<Vec<oneshot::Sender<()>>>>;
@@ -48,6 +55,7 @@ pub(super) async fn keep(
                     live: &live,
                     last,
                     publisher: OnceLock::new(),
+                    held: watch::Sender::default(),
                     unanswered: Unanswered::default(),
                 };
                 let ended = hearing.run(stream, &mut commands).await;
@@ -87,6 +95,8 @@ struct Hearing<'a> {
     last: Option<u64>,
     /// The worker that is heard, and since when.
     publisher: OnceLock<(u64, Instant)>,
+    /// It waits for clients to have room for a message of this channel.
+    held: watch::Sender<Option<String>>,
     unanswered: Unanswered,
 }
 
@@ -105,14 +115,16 @@ impl Hearing<'_> {
             return Err(io::ErrorKind::InvalidData.into());
         };
         let _ = self.publisher.set((node, Instant::now()));
-        if self.last == Some(node)
-            && let Some(times) = self.wishes.log.missed.again()
-        {
-            warn!(
-                slot = self.slot,
-                "a worker closed its link to this one, which did not read for too long ({times} \
-                 times): what it said meanwhile is missed here"
-            );
+        if self.last == Some(node) {
+            let clients = Backlogs::of_this_process().end_all();
+            if let Some(times) = self.wishes.log.missed.again() {
+                warn!(
+                    slot = self.slot,
+                    "a worker closed its link to this one, which did not read for too long ({times} \
+                     times): what it said meanwhile is missed here; {clients} clients are \
+                     disconnected, so that they know"
+                );
+            }
         }
         // Commands up to here are part of the wishes already; those who wait for them still wait.
         let mut waiting = Vec::new();
@@ -141,7 +153,13 @@ impl Hearing<'_> {
         mut writer: OwnedWriteHalf,
         commands: &mut UnboundedReceiver<Command>,
     ) -> io::Result<()> {
-        while let Some(command) = commands.recv().await {
+        loop {
+            let command = tokio::select! {
+                command = commands.recv() => command,
+                // It has that already: this only tells that this worker is there.
+                channel = self.held() => Some(Command::Subscribe(channel)),
+            };
+            let Some(command) = command else { return Ok(()) };
             match command {
                 Command::Subscribe(channel) => say(&mut writer, &Frame::Subscribe(channel)).await?,
                 Command::Unsubscribe(channel) => {
@@ -150,7 +168,21 @@ impl Hearing<'_> {
                 Command::Sync(answer) => self.sync(&mut writer, vec![answer]).await?,
             }
         }
-        Ok(())
+    }
+
+    /// Waits until it is held up, and a little longer.
+    async fn held(&self) -> String {
+        let mut held = self.held.subscribe();
+        loop {
+            // The sender is here, so it is not closed.
+            let channel = held.wait_for(Option::is_some).await.ok().and_then(|held| held.clone());
+            sleep(SIGN_OF_LIFE).await; // real delay: between two signs of life
+            if let Some(channel) = channel
+                && held.borrow().is_some()
+            {
+                return channel;
+            }
+        }
     }
 
     async fn sync(
@@ -169,6 +201,7 @@ impl Hearing<'_> {
                     if !self.wishes.ledger.heard(node, &channel, &payload) {
                         self.unasked();
                     } else if let Some(receiver) = self.wishes.receiver(&channel) {
+                        self.room(&channel, &payload).await;
                         // A full channel holds this link up, and no other: see `queue`. A closed
                         // one wants nothing more.
                         let _ = receiver.send((channel, payload)).await;
@@ -187,6 +220,18 @@ impl Hearing<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Waits until clients have room for a message. What comes on this link waits behind it, and the
+    /// other worker's senders with it.
+    async fn room(&self, channel: &str, payload: &[u8]) {
+        let mut room = pin!(self.wishes.audience.room(channel, payload));
+        if poll_fn(|cx| Poll::Ready(room.as_mut().poll(cx))).await.is_ready() {
+            return;
+        }
+        self.held.send_replace(Some(channel.into()));
+        room.await;
+        self.held.send_replace(None);
     }
 
     fn unasked(&self) {

@@ -48,6 +48,7 @@ pub use error::{FrameError, MeshError};
 use self::publisher::Publisher;
 use self::stay::Stay;
 use self::subscriber::{GRACE, Subscriber, Wishes};
+use super::audience::Audience;
 use super::health::{Health, HealthReporter};
 use crate::turn::Turn;
 
@@ -159,6 +160,10 @@ impl Mesh {
         let (sender, receiver) = mpsc::channel(size.max(1));
         self.subscriber.subscribe(channel, sender).await;
         MessageStream::new(receiver)
+    }
+
+    pub(super) fn audience(&self) -> &Audience {
+        &self.wishes.audience
     }
 
     pub(super) fn unsubscribe(&self, channel: &str) {

@@ -167,6 +167,9 @@ impl Publisher {
         let answers = Budget::of(MOST_ANSWERS);
         self.answer(id, &Frame::Welcome { node: self.node }, answers.take_one().await)?;
         while let Some(frame) = read(&mut reader, LONGEST_WISH).await? {
+            if let Some(link) = self.lock().get(id) {
+                link.said += 1;
+            }
             match frame {
                 Frame::Subscribe(channel) => {
                     let wanted = self.lock().get(id).is_none_or(|link| link.subscribe(channel));

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::ledger::Ledger;
 use super::link;
 use super::stay::Stay;
+use crate::bus::audience::Audience;
 use crate::bus::seldom::Seldom;
 use crate::turn::Turn;
 
@@ -37,6 +38,7 @@ pub(super) struct Wishes {
     pub(super) node: u64,
     pub(super) slot: u32,
     pub(super) ledger: Ledger,
+    pub(super) audience: Audience,
     /// What others can have this worker log.
     pub(super) log: Log,
     channels: Mutex<HashMap<String, mpsc::Sender<ChanItem>>>,
@@ -69,6 +71,7 @@ impl Wishes {
             node,
             slot,
             ledger: Ledger::default(),
+            audience: Audience::default(),
             log: Log::default(),
             channels: Mutex::default(),
         }

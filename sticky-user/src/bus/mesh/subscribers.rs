@@ -15,6 +15,10 @@ const MOST_NAMES: usize = 4 << 20;
 /// What a channel weighs beside its name.
 const CHANNEL: usize = 64;
 
+/// As often in a row may one read nothing and say that it is there: a worker waits for its slow clients,
+/// and gives them up in time.
+const MOST_HELD: u32 = 8;
+
 /// All of them, by a number of their link.
 #[derive(Debug, Default)]
 pub(super) struct Subscribers {
@@ -30,6 +34,9 @@ pub(super) struct Link {
     pub(super) queue: queue::Sender,
     /// It has said what it wants.
     pub(super) settled: bool,
+    /// So much has it said.
+    pub(super) said: u64,
+    held: u32,
     channels: HashSet<String>,
     names: usize,
     /// Tells the task of this link when it is given up.
@@ -78,17 +85,19 @@ impl Subscribers {
         reached
     }
 
-    /// How far the queues are in which something waits.
-    pub(super) fn progress(&self) -> HashMap<u64, u64> {
-        let waiting = |(&id, link): (&u64, &Link)| Some((id, link.queue.waits_at()?));
+    /// How far the queues are in which something waits, and how much their readers have said.
+    pub(super) fn progress(&self) -> HashMap<u64, (u64, u64)> {
+        let waiting = |(&id, link): (&u64, &Link)| Some((id, (link.queue.waits_at()?, link.said)));
         self.links.iter().filter_map(waiting).collect()
     }
 
-    /// Takes out those that have not read anything since.
-    pub(super) fn give_up_stuck_since(&mut self, before: &HashMap<u64, u64>) {
+    /// Takes out those that have not read anything since, and not said that they are there either.
+    pub(super) fn give_up_stuck_since(&mut self, before: &HashMap<u64, (u64, u64)>) {
         self.links.retain(|id, link| {
-            let at = before.get(id);
-            at.is_none() || link.queue.waits_at().as_ref() != at
+            let reads = before.get(id).is_none_or(|(at, _)| link.queue.waits_at() != Some(*at));
+            let speaks = before.get(id).is_none_or(|(_, said)| link.said != *said);
+            link.held = if reads { 0 } else { link.held + 1 };
+            reads || speaks && link.held <= MOST_HELD
         });
     }
 }
@@ -96,7 +105,17 @@ impl Subscribers {
 impl Link {
     pub(super) fn new(node: u64, slot: u32, queue: queue::Sender, open: DropGuard) -> Self {
         let channels = HashSet::new();
-        Self { node, slot, queue, settled: false, channels, names: 0, _open: open }
+        Self {
+            node,
+            slot,
+            queue,
+            settled: false,
+            said: 0,
+            held: 0,
+            channels,
+            names: 0,
+            _open: open,
+        }
     }
 
     /// `false` when it wants too many.

@@ -18,6 +18,7 @@ use super::losses::Losses;
 use super::node::{Node, Standing};
 use super::state::{State, Teller};
 use super::verbs::Verbs;
+use crate::bus::audience::Audience;
 use crate::bus::health::{Health, HealthReporter};
 
 /// How often to look after it when nothing happens.
@@ -149,6 +150,10 @@ impl RedisBus {
             Servers::One(node) => node.unsubscribe(channel),
             Servers::Cluster(cluster) => cluster.unsubscribe(channel),
         }
+    }
+
+    pub(in crate::bus) fn audience(&self) -> &Audience {
+        &self.shared.inboxes.audience
     }
 
     /// How many workers listen to `channel`, this one included; while there is no connection, this

@@ -55,7 +55,7 @@ async fn what_is_lost_comes_back() {
 
     server.away(false);
     let back = until(&bus, |health| health.up).await;
-    assert_eq!(back, Health { up: true, peers: 0, reconnects: 1, dropped: 1 });
+    assert_eq!(back, Health { up: true, peers: 0, reconnects: 1, dropped: 1, disconnected: 0 });
     bus.publish("a", b"3").await;
     bus.publish("b", b"4").await;
     assert_eq!(next(&mut old).await, item("a", "3"));

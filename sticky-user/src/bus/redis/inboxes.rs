@@ -9,6 +9,8 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::losses::Losses;
+use crate::backlog::Backlogs;
+use crate::bus::audience::Audience;
 
 /// Bytes that may wait, of all channels together. Redis itself gives up on a subscriber that lets
 /// 32 MB wait (`client-output-buffer-limit pubsub`), so they have to be taken from it at once.
@@ -26,6 +28,7 @@ pub(super) struct Inboxes {
     channels: RwLock<HashMap<String, UnboundedSender<Waiting>>>,
     room: Arc<Semaphore>,
     losses: Arc<Losses>,
+    pub(super) audience: Audience,
 }
 
 #[derive(Debug)]
@@ -36,7 +39,12 @@ struct Waiting {
 
 impl Inboxes {
     pub(super) fn new(losses: Arc<Losses>) -> Self {
-        Self { channels: RwLock::default(), room: Arc::new(Semaphore::new(ROOM)), losses }
+        Self {
+            channels: RwLock::default(),
+            room: Arc::new(Semaphore::new(ROOM)),
+            losses,
+            audience: Audience::default(),
+        }
     }
 
     /// Begins to take messages of `channel`; whoever had them before gets no more.
@@ -44,13 +52,16 @@ impl Inboxes {
         let (inbox, mut waiting) = mpsc::unbounded_channel::<Waiting>();
         let (hand, messages) = mpsc::channel(AT_HAND);
         self.write().insert(channel.to_owned(), inbox);
-        let channel = channel.to_owned();
+        let (channel, audience) = (channel.to_owned(), self.audience.clone());
+        let all = Arc::clone(&self.room);
         tokio::spawn(async move {
             while let Some(Waiting { message, room }) = waiting.recv().await {
+                audience.room(&channel, &message).await;
                 if hand.send((channel.clone(), message)).await.is_err() {
                     return;
                 }
                 drop(room);
+                Backlogs::of_this_process().hurry(is_scarce(&all));
             }
         });
         MessageStream::new(messages)
@@ -70,16 +81,29 @@ impl Inboxes {
         let room = u32::try_from(weight)
             .ok()
             .and_then(|weight| Arc::clone(&self.room).try_acquire_many_owned(weight).ok());
-        match room {
+        if let Some(room) = room {
             // Fails when the adapter has gone.
-            Some(room) => drop(inbox.send(Waiting { message, room })),
-            None => self.losses.one("it came faster than this worker could handle it"),
+            drop(inbox.send(Waiting { message, room }));
+        } else {
+            self.losses.one(
+                "it came faster than this worker could handle it; all its clients are disconnected, \
+                 so that they know",
+            );
+            Backlogs::of_this_process().end_all();
+        }
+        if is_scarce(&self.room) {
+            Backlogs::of_this_process().hurry(true);
         }
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, UnboundedSender<Waiting>>> {
         self.channels.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether half of the room is taken.
+fn is_scarce(room: &Semaphore) -> bool {
+    room.available_permits() < ROOM / 2
 }
 
 #[cfg(test)]

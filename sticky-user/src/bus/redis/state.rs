@@ -110,7 +110,7 @@ mod tests {
             (State::Up, true, 1),
         ] {
             teller.tell(state);
-            assert_eq!(now(), Health { up, peers: 0, reconnects, dropped: 0 });
+            assert_eq!(now(), Health { up, peers: 0, reconnects, dropped: 0, disconnected: 0 });
         }
     }
 }

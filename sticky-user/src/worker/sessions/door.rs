@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
+use super::polling;
 use super::registry::{Known, Registry};
 use super::request::{Kind, opened};
 use super::session::Session;
@@ -54,9 +55,10 @@ impl Door {
     }
 
     async fn open_polling(&self, mut request: Request, next: Next) -> Response {
+        let uri = request.uri().clone();
         let session = self.registry.open_polling();
         request.extensions_mut().insert(Arc::clone(&session));
-        let response = next.run(request).await;
+        let response = next.clone().run(request).await;
         if !response.status().is_success() {
             return response;
         }
@@ -65,6 +67,12 @@ impl Door {
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
         if let Some(id) = opened(&body) {
             self.registry.name(&session, &id);
+            polling::forgotten_when_given_up(
+                &self.registry,
+                &session,
+                &format!("{uri}&sid={id}"),
+                next,
+            );
         }
         Response::from_parts(head, body.into())
     }
@@ -73,6 +81,7 @@ impl Door {
         match session {
             Known::Unknown => next.run(request).await,
             Known::Here(session) if !session.has_ended() => {
+                polling::may_bring(&session, &request).await;
                 let response = next.run(request).await;
                 let ended = session.is_told() && !response.status().is_success();
                 if ended { TAKEN.into_response() } else { response }
@@ -131,7 +140,7 @@ async fn fetch(session: &Session, request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
     let response = tokio::select! {
         biased;
-        response = next.clone().run(request) => Some(response),
+        response = polling::fetch(session, next.clone().run(request)) => Some(response),
         () = session.told() => None,
     };
     match response {
@@ -146,7 +155,7 @@ async fn fetch(session: &Session, request: Request, next: Next) -> Response {
 
 /// Lets the engine end the session as if the client had asked for it, which runs the application's
 /// disconnect handlers.
-async fn forget(uri: Uri, next: Next) {
+pub(super) async fn forget(uri: Uri, next: Next) {
     let mut request = Request::new(Body::from(CLOSE));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;

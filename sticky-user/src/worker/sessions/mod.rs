@@ -22,6 +22,7 @@
 
 mod close;
 mod door;
+mod polling;
 mod registry;
 mod request;
 mod session;
@@ -38,6 +39,7 @@ use self::door::Door;
 use self::registry::Registry;
 use self::session::Session;
 use super::Worker;
+use crate::backlog::Backlogs;
 use crate::turn::Turn;
 
 /// Closes the sessions of `io` when the worker drains. `routes` have the layer of `io` already,
@@ -54,6 +56,7 @@ use crate::turn::Turn;
 pub fn close_on_drain<A: Adapter>(worker: &Worker, io: SocketIo<A>, routes: Router) -> Router {
     let registry = Arc::new(Registry::new(worker.draining(), Turn::of_this_process()));
     let engine = &io.config().engine_config;
+    Backlogs::of_this_process().fit(engine.max_buffer_size);
     let drain = worker.drain.clone();
     let door = Door::new(&engine.req_path, engine.max_payload, Arc::clone(&registry), drain);
     tokio::spawn(close::when_drained(
@@ -68,6 +71,7 @@ pub fn close_on_drain<A: Adapter>(worker: &Worker, io: SocketIo<A>, routes: Rout
 /// Says that a client has joined: what a connect handler does first.
 pub fn joined<A: Adapter>(socket: &SocketRef<A>) {
     if let Some(session) = socket.req_parts().extensions.get::<Arc<Session>>() {
+        session.backlog.named(socket.id);
         session.joined();
     }
 }

@@ -1,14 +1,18 @@
 //! The sessions that there are.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use axum::middleware::Next;
 use tokio_util::task::TaskTracker;
 
 use super::session::Session;
 use crate::turn::Turn;
 use crate::worker::Draining;
 use crate::worker::websocket::Websocket;
+
+/// As many sessions that have ended are remembered.
+const MOST_ENDED: usize = 65_536;
 
 #[derive(Debug)]
 pub(super) struct Registry {
@@ -18,6 +22,8 @@ pub(super) struct Registry {
     pub(super) joining: TaskTracker,
     /// Sessions whose requests may still come.
     pub(super) polling: TaskTracker,
+    /// What is behind the door.
+    pub(super) engine: OnceLock<Next>,
     book: Mutex<Book>,
 }
 
@@ -50,6 +56,7 @@ impl Registry {
             turn,
             joining: TaskTracker::new(),
             polling: TaskTracker::new(),
+            engine: OnceLock::new(),
             book: Mutex::default(),
         }
     }
@@ -121,6 +128,9 @@ impl Registry {
         if let Some(id) = id {
             book.by_id.remove(&id);
             if ended {
+                if book.ended.len() >= MOST_ENDED {
+                    book.ended.clear();
+                }
                 book.ended.insert(id);
             }
         }

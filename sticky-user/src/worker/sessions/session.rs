@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::registry::Registry;
+use crate::backlog::{Backlog, Backlogs};
 use crate::worker::websocket::Websocket;
 
 /// How long a client that has opened a WebSocket may take to join. It does so at once, so this is
@@ -17,6 +18,7 @@ pub(super) const JOIN_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) number: u64,
+    pub(super) backlog: Arc<Backlog>,
     registry: Weak<Registry>,
     opened: Instant,
     /// It is to end.
@@ -42,19 +44,23 @@ impl Session {
     /// Its client polls.
     pub(super) fn polling(number: u64, registry: &Arc<Registry>) -> Self {
         let polling = Some(registry.polling.token());
-        Self::new(number, registry, State { polling, ..State::default() })
+        let backlog = Backlog::new(&Backlogs::of_this_process());
+        Self::new(number, registry, backlog, State { polling, ..State::default() })
     }
 
     /// Its client has opened a WebSocket.
     pub(super) fn over(websocket: Arc<Websocket>, number: u64, registry: &Arc<Registry>) -> Self {
         let joining = Some(registry.joining.token());
-        let websocket = Some(websocket);
-        Self::new(number, registry, State { websocket, joining, ..State::default() })
+        let backlog = Backlog::new(&Backlogs::of_this_process());
+        websocket.carries(&backlog);
+        let state = State { websocket: Some(websocket), joining, ..State::default() };
+        Self::new(number, registry, backlog, state)
     }
 
-    fn new(number: u64, registry: &Arc<Registry>, state: State) -> Self {
+    fn new(number: u64, registry: &Arc<Registry>, backlog: Arc<Backlog>, state: State) -> Self {
         Self {
             number,
+            backlog,
             registry: Arc::downgrade(registry),
             opened: Instant::now(),
             told: CancellationToken::new(),
@@ -76,6 +82,7 @@ impl Session {
 
     /// Its client goes over to a WebSocket.
     pub(super) fn upgrades_to(&self, websocket: Arc<Websocket>) {
+        websocket.carries(&self.backlog);
         let mut state = self.lock();
         state.websocket = Some(websocket);
         state.polling = None;
@@ -113,6 +120,17 @@ impl Session {
     /// Whether one was.
     pub(super) fn has_ended(&self) -> bool {
         self.lock().ended
+    }
+
+    /// Whether it comes over a WebSocket.
+    pub(super) fn has_upgraded(&self) -> bool {
+        self.lock().websocket.is_some()
+    }
+
+    /// Ends it now, for its client takes nothing: to be followed by the engine's forgetting it.
+    pub(super) fn given_up(&self) {
+        self.told.cancel();
+        self.ended();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

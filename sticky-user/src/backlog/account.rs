@@ -1,0 +1,244 @@
+//! The account of one session.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use socketioxide_core::Sid;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::PATIENCE;
+use super::book::Backlogs;
+
+/// What waits for one session's client, and whether the session is heard meanwhile.
+pub(crate) struct Backlog {
+    backlogs: Backlogs,
+    id: OnceLock<Sid>,
+    state: Mutex<State>,
+    /// Something left, or the client was given up.
+    left: Notify,
+    given_up: AtomicBool,
+    /// Broadcasts of this client that are not done yet.
+    pub(super) sending: AtomicUsize,
+    /// They are sent one after the other.
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: usize,
+    /// Since when nothing has left, if something waits.
+    stuck: Option<Instant>,
+    /// Since when it is behind: the limit was reached, and half of it was not since.
+    behind: Option<Instant>,
+    /// Bytes that a client that fetches has brought since it has fetched; `None` while it waits for more.
+    brought: Option<usize>,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+    end: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Backlog {
+    pub(crate) fn new(backlogs: &Backlogs) -> Arc<Self> {
+        Arc::new(Self {
+            backlogs: backlogs.clone(),
+            id: OnceLock::new(),
+            state: Mutex::new(State { brought: Some(0), ..State::default() }),
+            left: Notify::new(),
+            given_up: AtomicBool::new(false),
+            sending: AtomicUsize::new(0),
+            turn: Arc::default(),
+        })
+    }
+
+    /// The session has joined under this id: from now on broadcasts to it are counted.
+    pub(crate) fn named(self: &Arc<Self>, id: Sid) {
+        if self.id.set(id).is_ok() {
+            self.backlogs.enter(id, self);
+        }
+    }
+
+    /// What to do when the client is given up, beside failing its connection.
+    pub(crate) fn on_end(&self, end: impl FnOnce() + Send + 'static) {
+        self.lock().end = Some(Box::new(end));
+    }
+
+    /// A packet is to be sent to the client, of so many bytes at least.
+    pub(crate) fn put(&self, bytes: usize) {
+        let weight = self.backlogs.packet().saturating_add(bytes);
+        let mut state = self.lock();
+        state.waiting = state.waiting.saturating_add(weight);
+        state.stuck.get_or_insert_with(Instant::now);
+        if state.waiting >= self.backlogs.limit() {
+            state.behind.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Packets have left, and bytes of some: to the kernel, or in the answer to a request.
+    pub(crate) fn took(&self, packets: usize, bytes: usize) {
+        let weight = packets.saturating_mul(self.backlogs.packet()).saturating_add(bytes);
+        let mut state = self.lock();
+        state.waiting = state.waiting.saturating_sub(weight);
+        state.stuck = (state.waiting > 0).then(Instant::now);
+        state.brought = state.brought.map(|_| 0);
+        if state.behind.is_some() && state.waiting <= self.backlogs.limit() / 2 {
+            state.behind = None;
+        }
+        drop(state);
+        self.left.notify_waiters();
+    }
+
+    /// Nothing waits any more.
+    pub(crate) fn drained(&self) {
+        self.took(0, usize::MAX);
+    }
+
+    /// A client that fetches waits for something to come, or does so no longer.
+    pub(crate) fn waits(&self, waits: bool) {
+        self.lock().brought = (!waits).then_some(0);
+        if waits {
+            self.drained();
+        }
+    }
+
+    /// Waits until the client may bring `bytes`: not while its broadcasts are not done; and as long as
+    /// it fetches nothing, it may bring as much as may wait for it.
+    pub(crate) async fn may_bring(&self, bytes: usize) {
+        let fetches = self.until(|| self.is_given_up() || self.brings(bytes));
+        if timeout(PATIENCE, fetches).await.is_err() {
+            self.give_up();
+        }
+        self.until(|| self.is_given_up() || !self.is_sending()).await;
+    }
+
+    fn brings(&self, bytes: usize) -> bool {
+        let mut state = self.lock();
+        let Some(brought) = &mut state.brought else { return true };
+        if *brought > 0 && brought.saturating_add(bytes) > self.backlogs.limit() {
+            return false;
+        }
+        *brought = brought.saturating_add(bytes);
+        true
+    }
+
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.is_given_up() && self.lock().behind.is_some()
+    }
+
+    /// Waits until it is not behind, or was given up, which happens now if it is late.
+    pub(super) async fn room(&self) {
+        while let Some(deadline) = self.deadline() {
+            if deadline <= Instant::now() {
+                self.give_up();
+            } else {
+                let _ =
+                    timeout_at(deadline, self.until(|| self.deadline() != Some(deadline))).await;
+            }
+        }
+    }
+
+    /// Something else has changed that those who wait look at.
+    pub(super) fn look_again(&self) {
+        self.left.notify_waiters();
+    }
+
+    /// Waits until this is so; looked at whenever something has left.
+    async fn until(&self, is_so: impl Fn() -> bool) {
+        loop {
+            let left = self.left.notified();
+            if is_so() {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    /// Until when it has to take something; `None` when it is not behind.
+    fn deadline(&self) -> Option<Instant> {
+        if self.is_given_up() {
+            return None;
+        }
+        let state = self.lock();
+        let behind = state.behind?;
+        Some(state.stuck.map_or(behind, |stuck| stuck.min(behind)) + self.backlogs.patience())
+    }
+
+    /// Ends the session: its client did not read what was sent to it.
+    fn give_up(&self) {
+        if self.end() {
+            self.backlogs.count_given_up();
+        }
+    }
+
+    /// Ends the session: its client shall know that it missed something. `false` when it was ended before.
+    pub(super) fn end(&self) -> bool {
+        if self.given_up.swap(true, Ordering::Relaxed) {
+            return false;
+        }
+        let mut state = self.lock();
+        let end = state.end.take();
+        let wakers = [state.reader.take(), state.writer.take()];
+        drop(state);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+        if let Some(end) = end {
+            end();
+        }
+        self.left.notify_waiters();
+        true
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client may be heard; if not, the task is woken when it may.
+    pub(crate) fn poll_hear(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        keep(&mut state.reader, cx);
+        if self.is_sending() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    fn is_sending(&self) -> bool {
+        self.sending.load(Ordering::Relaxed) > 0
+    }
+
+    /// The writer waits; it is woken when the client is given up.
+    pub(crate) fn writer_waits(&self, cx: &Context<'_>) {
+        keep(&mut self.lock().writer, cx);
+    }
+
+    /// The last broadcast of this client is done.
+    pub(super) fn sent(&self) {
+        let reader = self.lock().reader.take();
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        self.left.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn keep(waker: &mut Option<Waker>, cx: &Context<'_>) {
+    if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        *waker = Some(cx.waker().clone());
+    }
+}
+
+impl Drop for Backlog {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.get() {
+            self.backlogs.leave(*id);
+        }
+    }
+}
+
+impl fmt::Debug for Backlog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backlog").field("id", &self.id).finish_non_exhaustive()
+    }
+}

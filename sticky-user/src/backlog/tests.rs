@@ -1,0 +1,150 @@
+//! Accounts without connections.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use socketioxide_core::Sid;
+use tokio::time::{Instant, advance};
+
+use super::{Backlog, Backlogs, HURRY, PACKET, PATIENCE};
+
+/// Packets weigh something as well.
+const LIMIT: usize = 4 * PACKET;
+
+fn session(backlogs: &Backlogs) -> (Sid, Arc<Backlog>) {
+    let (id, backlog) = (Sid::new(), Backlog::new(backlogs));
+    backlog.named(id);
+    (id, backlog)
+}
+
+fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_waits_until_half_has_left() {
+    let backlogs = Backlogs::new(LIMIT);
+    let ((id, client), (other, _idle)) = (session(&backlogs), session(&backlogs));
+    let begin = Instant::now();
+    client.put(LIMIT - PACKET - 1);
+    assert_eq!(backlogs.room(|| vec![id, other, Sid::new()]).await.len(), 2);
+    client.put(1);
+    let mut room = pin!(backlogs.room(|| vec![id, other]));
+    assert!(poll(room.as_mut()).is_pending());
+    // Both have left but for half of the limit, and one byte.
+    client.took(1, LIMIT / 2 - 1);
+    assert!(poll(room.as_mut()).is_pending());
+    client.took(0, 1);
+    assert!(poll(room.as_mut()).is_ready());
+    assert!(begin.elapsed() < PATIENCE && !client.is_given_up());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_takes_nothing_is_given_up_and_all_of_them_at_once() {
+    let backlogs = Backlogs::new(LIMIT);
+    let sessions: Vec<_> = (0..100).map(|_| session(&backlogs)).collect();
+    let ended = Arc::new(AtomicBool::new(false));
+    let end = Arc::clone(&ended);
+    sessions[0].1.on_end(move || end.store(true, Ordering::Relaxed));
+    let begin = Instant::now();
+    // One after the other they are behind, and have taken nothing for as long.
+    for (_, client) in &sessions {
+        client.put(LIMIT / 2);
+    }
+    for (id, client) in &sessions {
+        client.put(LIMIT / 2);
+        backlogs.room(|| vec![*id]).await;
+        assert!(client.is_given_up());
+    }
+    assert!(begin.elapsed() < PATIENCE + Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(ended.load(Ordering::Relaxed));
+    assert_eq!(*backlogs.given_up().borrow(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_takes_too_little_is_given_up() {
+    let backlogs = Backlogs::new(LIMIT);
+    let (id, client) = session(&backlogs);
+    client.put(LIMIT);
+    let begin = Instant::now();
+    let trickle = async {
+        loop {
+            advance(Duration::from_millis(100)).await;
+            client.took(0, 1);
+        }
+    };
+    tokio::select! {
+        _ = backlogs.room(|| vec![id]) => {}
+        () = trickle => {}
+    }
+    assert!(client.is_given_up());
+    assert!((PATIENCE..PATIENCE * 2).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_messages_pile_up_there_is_less_time() {
+    let backlogs = Backlogs::new(LIMIT);
+    let (id, client) = session(&backlogs);
+    client.put(LIMIT);
+    let begin = Instant::now();
+    tokio::join!(backlogs.room(|| vec![id]), async { backlogs.hurry(true) });
+    assert!(client.is_given_up() && begin.elapsed() < HURRY * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_not_heard_while_it_sends_and_sends_in_order() {
+    let backlogs = Backlogs::new(LIMIT);
+    let (id, sender) = session(&backlogs);
+    let context = Context::from_waker(Waker::noop());
+    let first = backlogs.turn(Some(id), &()).await;
+    let mut second = pin!(backlogs.turn(Some(id), &()));
+    let mut bring = pin!(sender.may_bring(1));
+    assert!(poll(second.as_mut()).is_pending() && poll(bring.as_mut()).is_pending());
+    assert!(sender.poll_hear(&context).is_pending());
+    drop(first);
+    let Poll::Ready(second) = poll(second.as_mut()) else { panic!("it is its turn") };
+    assert!(sender.poll_hear(&context).is_pending());
+    drop(second);
+    assert!(sender.poll_hear(&context).is_ready() && poll(bring.as_mut()).is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_fetches_nothing_may_bring_little() {
+    let backlogs = Backlogs::new(LIMIT);
+    let (_, client) = session(&backlogs);
+    client.may_bring(LIMIT * 2).await;
+    client.waits(true);
+    client.waits(false);
+    client.may_bring(LIMIT).await;
+    let mut more = pin!(client.may_bring(1));
+    assert!(poll(more.as_mut()).is_pending());
+    client.took(0, 1);
+    assert!(poll(more.as_mut()).is_ready());
+    client.may_bring(LIMIT).await;
+    assert!(client.is_given_up());
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_are_ended_where_it_is_not_known_who_missed_something() {
+    let backlogs = Backlogs::new(LIMIT);
+    let sessions: Vec<_> = (0..3).map(|_| session(&backlogs)).collect();
+    assert_eq!((backlogs.end_all(), backlogs.end_all()), (3, 0));
+    assert!(sessions.iter().all(|(_, client)| client.is_given_up()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_of_the_engines_queue_is_not_exceeded() {
+    let backlogs = Backlogs::new(LIMIT);
+    backlogs.fit(4);
+    let (_, client) = session(&backlogs);
+    client.put(0);
+    assert!(!client.is_behind());
+    client.put(0);
+    assert!(client.is_behind());
+    client.took(1, 0);
+    assert!(!client.is_behind());
+}
