@@ -36,6 +36,7 @@ fn the_directory_is_made_anew(mode: Mode) {
     wait_until("the control socket is there again", || sticky.control().exists().then_some(()));
     // The other one, whom nobody finds on the bus any more, is replaced without being asked.
     let workers = sticky.wait_for_other_workers(&before);
+    sticky.stderr.wait_for_text("reload: all workers have been replaced");
     let Ended { code, stdout, stderr } = sticky.reload();
     assert_eq!(code, Some(0), "{stdout}{stderr}");
     let after = sticky.wait_for_other_workers(&workers);

@@ -203,6 +203,7 @@ fn a_program_that_cannot_be_executed_any_more(mode: Mode) {
     sticky.start_again();
     assert_eq!(sticky.status().takeovers, 1);
     sticky.wait_for_other_workers(&orphans);
+    sticky.stderr.wait_for_text("reload: all workers have been replaced");
     assert_eq!(sticky.upgrade().code, Some(0), "another one does");
     sticky.stop();
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -64,8 +63,6 @@ impl Keeper {
                 .env("LISTEN_FDNAMES", "keeper:supervisor")
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
-                // Signals of a terminal are not for it.
-                .process_group(0)
                 .fd_mappings(vec![
                     FdMapping { parent_fd: listener, child_fd: inherited::FIRST },
                     FdMapping { parent_fd: far, child_fd: inherited::FIRST + 1 },

@@ -88,13 +88,14 @@ impl Launch {
     }
 
     fn prepare(&self, this_binary: bool) -> Result<(), LaunchError> {
+        // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers; and no other
+        // process can join what the worker leads. A session of its own also keeps the kernel from
+        // ending a keeper that is stopped when its supervisor dies (SIGHUP to an orphaned group).
+        rustix::process::setsid().map_err(io::Error::from).map_err(step("begin a session"))?;
         // The supervisor blocks its signals, and that is inherited.
         let unblocked = SigSet::all().thread_unblock().map_err(io::Error::from);
         unblocked.map_err(step("let signals through"))?;
         if self.wait {
-            // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers; and no
-            // other process can join what the worker leads.
-            rustix::process::setsid().map_err(io::Error::from).map_err(step("begin a session"))?;
             wait().map_err(step("wait for the supervisor"))?;
         }
         close_range::close_on_exec(inherited::FIRST.unsigned_abs() + passed())

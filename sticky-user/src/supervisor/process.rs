@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::sys::readiness;
+use crate::sys::readiness::{self, Watched};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,9 @@ pub(super) struct Process {
 
 /// How long a worker may take to die that has lost its guard and is killed.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a guard may take to end when its worker has: longer than it gives to what the worker left.
+const GUARD_PATIENCE: Duration = Duration::from_secs(15);
 
 impl Process {
     /// Watches a worker, and tells when nothing of it is left. `guard` is a child of this process that
@@ -96,14 +99,22 @@ impl Process {
         let exit = readiness::watch(guard.try_clone()?, Interest::READABLE)?;
         // While its guard lives, which does not wait for it before, the number is the worker's own.
         let worker = pidfd_open(group, PidfdFlags::NONBLOCK).ok().filter(|_| !has_ended(&guard));
-        let orphan = worker.as_ref().map(OwnedFd::try_clone).transpose()?;
+        let watched = worker.as_ref().map(|worker| {
+            let worker = worker.try_clone()?;
+            readiness::watch(worker, Interest::READABLE)
+        });
+        let watched = watched.transpose()?;
         let watcher = tokio::spawn(async move {
-            // An error would be of the runtime, which then ends too.
-            if let Ok(mut ready) = exit.readable().await {
-                ready.retain_ready();
+            if let Some(worker) = &watched {
+                tokio::select! {
+                    _ = end(&exit) => {}
+                    _ = end(worker) => hurry(&exit, group).await,
+                }
             }
-            if let Some(worker) = orphan.filter(|worker| !has_ended(worker)) {
-                bereft(worker, group).await;
+            // An error would be of the runtime, which then ends too.
+            let _ = end(&exit).await;
+            if let Some(worker) = watched.filter(|worker| !has_ended(worker.get_ref())) {
+                bereft(&worker, group).await;
             }
             finish();
             let status = waitid(WaitId::PidFd(exit.get_ref().as_fd()), WaitIdOptions::EXITED);
@@ -138,15 +149,33 @@ fn has_ended(pidfd: &OwnedFd) -> bool {
     poll(&mut exit, Some(&Timespec::default())).is_ok_and(|ended| ended > 0)
 }
 
+async fn end(process: &Watched<OwnedFd>) -> io::Result<()> {
+    process.readable().await?.retain_ready();
+    Ok(())
+}
+
+/// The worker has ended, and its guard is to follow: it may have been stopped (SIGSTOP).
+async fn hurry(guard: &Watched<OwnedFd>, group: Pid) {
+    // One that has ended is fine.
+    let _ = pidfd_send_signal(guard.get_ref(), Signal::CONT);
+    if timeout(GUARD_PATIENCE, end(guard)).await.is_err() {
+        warn!(
+            pid = group.as_raw_nonzero(),
+            "the worker has ended, and its guard does not within {GUARD_PATIENCE:?}: it is killed, and \
+             processes that the worker started may be left"
+        );
+        let _ = pidfd_send_signal(guard.get_ref(), Signal::KILL);
+    }
+}
+
 /// The guard was killed: its worker is to end with it, and does so by itself unless it was told not to.
-async fn bereft(worker: OwnedFd, group: Pid) {
+async fn bereft(worker: &Watched<OwnedFd>, group: Pid) {
     warn!(
         pid = group.as_raw_nonzero(),
         "the worker's guard was killed, so the worker is killed too"
     );
-    send(group, &worker, Signal::KILL);
-    let ended = async { readiness::watch(worker, Interest::READABLE)?.readable().await.map(drop) };
-    if !matches!(timeout(PATIENCE, ended).await, Ok(Ok(()))) {
+    send(group, worker.get_ref(), Signal::KILL);
+    if !matches!(timeout(PATIENCE, end(worker)).await, Ok(Ok(()))) {
         warn!(pid = group.as_raw_nonzero(), "the worker does not die within {PATIENCE:?}");
     }
 }

@@ -87,6 +87,7 @@ impl Fleet<'_> {
             self.adopt(slot);
         }
         for slot in mended.hopeless {
+            self.reload_restarts(slot);
             self.kill_all_of(slot);
         }
     }

@@ -179,6 +179,14 @@ impl Fleet<'_> {
         self.found_unfit(slot, id, &format!("{how} after it had said READY=1"));
     }
 
+    /// The slot's new worker is ended for what another one has done: the next one takes its place.
+    pub(super) fn reload_restarts(&mut self, slot: u32) {
+        if let Some(reload) = &mut self.reload {
+            reload.probation.retain(|it| it.slot != slot);
+            reload.new.take_if(|_| reload.slot == slot);
+        }
+    }
+
     /// A worker on probation has ended, or is being ended.
     pub(super) fn found_unfit(&mut self, slot: u32, id: WorkerId, why: &str) {
         let probation = self.reload.as_ref().map(|reload| &reload.probation);
