@@ -63,7 +63,7 @@ pub(super) enum TargetError {
 }
 
 /// A supervisor that runs answers at once. This is for a loaded host.
-const LIMIT: Duration = Duration::from_secs(4);
+const LIMIT: Duration = Duration::from_secs(10);
 /// While it is replaced by another program it does not answer.
 pub(super) const UPGRADE: Duration = Duration::from_secs(30);
 /// How often it is asked whether it still answers, while it is at work on something.
