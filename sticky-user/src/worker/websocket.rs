@@ -250,6 +250,30 @@ mod tests {
     }
 
     #[test]
+    fn a_pong_is_put_between_two_messages() {
+        let websocket = Websocket::default();
+        let mut reading = Reading::default();
+        reading.has_read(&websocket, REQUEST);
+        let mut space = [0; 100];
+        let mut buf = ReadBuf::new(&mut space);
+        assert_eq!(reading.pongs(&websocket, &mut buf), None, "it is no WebSocket");
+        websocket.requested();
+        // As much is read as can come until the message ends, and no more.
+        let message = [HALF, b"0"].concat();
+        let mut rest = &message[..];
+        reading.has_read(&websocket, &rest[..1]);
+        rest = &rest[1..];
+        while !rest.is_empty() {
+            let few = usize::try_from(reading.pongs(&websocket, &mut buf).unwrap()).unwrap();
+            assert!((1..=rest.len()).contains(&few) && buf.filled().is_empty(), "{few}");
+            reading.has_read(&websocket, &rest[..few]);
+            rest = &rest[few..];
+        }
+        assert_eq!(reading.pongs(&websocket, &mut buf), Some(0));
+        assert_eq!(buf.filled(), PONG);
+    }
+
+    #[test]
     fn what_is_behind_the_head() {
         assert_eq!(behind_head(REQUEST), Some(Vec::new()));
         assert_eq!(behind_head(&[REQUEST, b"\x81"].concat()), Some(b"\x81".to_vec()));

@@ -73,7 +73,9 @@ impl Bus {
 /// Workers that wait for each other's answers for longer than a test does: whatever passes did not
 /// wait for anybody in vain.
 fn patient() -> StickyOptions {
-    Sticky::new(Mode::Cbpf, WORKERS).worker([binaries::conformance()]).worker_args(["--patient"])
+    // A worker that a test stops is not to be taken for hung before the test goes on.
+    let server = Sticky::new(Mode::Cbpf, WORKERS).with("--watchdog", "off");
+    server.worker([binaries::conformance()]).worker_args(["--patient"])
 }
 
 impl Server {
