@@ -1,11 +1,12 @@
 //! Another worker in the place of each, while clients are at work.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use harness::http::{connect, read_whoami, send_get, whoami};
+use harness::http::{connect, read_answer, read_whoami, send_get, whoami};
 use harness::{Crowd, Ended, Mode, Sticky, addresses_of_slot, binaries, send, wait_until};
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -19,6 +20,8 @@ in_every_mode!(
     a_release_that_hangs_when_it_is_ready_stops_it,
     a_release_that_takes_nothing_stops_it,
     an_old_worker_that_dies_meanwhile_is_replaced,
+    a_predecessor_that_drains_is_waited_for,
+    a_slot_without_a_worker_is_not_passed_over,
 );
 
 const WORKERS: u32 = 2;
@@ -241,6 +244,66 @@ fn an_old_worker_that_dies_meanwhile_is_replaced(mode: Mode) {
         reload.join().unwrap()
     });
     assert_eq!(reload.code, Some(0), "{}", reload.stderr);
+    sticky.wait_for_other_workers(&before);
+    sticky.stop();
+}
+
+/// Of an earlier reload, whose supervisor was killed.
+fn a_predecessor_that_drains_is_waited_for(mode: Mode) {
+    let mut sticky = Sticky::new(mode, WORKERS)
+        .with("--drain-timeout", "1h")
+        .worker([binaries::test_worker()])
+        .start();
+    let before = sticky.workers();
+    let client = addresses_of_slot(0, WORKERS, 1)[0];
+    let mut held = connect(client, sticky.address()).unwrap();
+    let head =
+        "POST /echo HTTP/1.1\r\nHost: sticky\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n";
+    held.write_all(head.as_bytes()).unwrap();
+    let mut goes_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    held.read_exact(&mut goes_on).unwrap();
+    sticky.signal(Signal::HUP);
+    wait_until("slot 0 has a successor", || {
+        let slot = &sticky.status().slots[0];
+        (slot.state == "ready" && slot.other_pid == Some(before[0])).then_some(())
+    });
+
+    sticky.kill_supervisor();
+    sticky.start_again();
+    sticky.stderr.wait_for_text("the workers of the supervisor that was killed are replaced");
+    let successors = sticky.workers();
+    held.write_all(b"x").unwrap();
+    assert_eq!(read_answer(&held).unwrap(), (200, "x".into()));
+    sticky.stderr.wait_for_text("reload: all workers have been replaced");
+    let after = sticky.workers();
+    assert!(after.iter().all(|worker| !before.contains(worker) && !successors.contains(worker)));
+    sticky.stop();
+}
+
+fn a_slot_without_a_worker_is_not_passed_over(mode: Mode) {
+    let folder = TempDir::with_prefix("sticky-test-").unwrap();
+    let broken = folder.path().join("broken");
+    let worker = format!("[ -e '{}' ] && exit 7; exec \"$0\" app", broken.display());
+    let sticky = Sticky::new(mode, WORKERS)
+        .with("--restart-delay", "1h")
+        .with("--restart-delay-max", "1h")
+        .worker(["sh", "-c", &worker])
+        .worker_args([binaries::sticky()])
+        .start();
+    let before = sticky.workers();
+    fs::write(&broken, "").unwrap();
+    send(before[0], Signal::KILL);
+    wait_until("the slot has no worker", || {
+        (sticky.status().slots[0].state == "backing-off").then_some(())
+    });
+    let Ended { code, stderr, .. } = sticky.reload();
+    assert_eq!(code, Some(1));
+    let why = "slot 0 was not reloaded: its new worker ended with exit code 7";
+    assert!(stderr.contains(why), "{stderr}");
+    assert_eq!(sticky.worker(1), before[1]);
+
+    fs::remove_file(&broken).unwrap();
+    assert_eq!(sticky.reload().code, Some(0));
     sticky.wait_for_other_workers(&before);
     sticky.stop();
 }

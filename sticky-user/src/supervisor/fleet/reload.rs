@@ -56,6 +56,7 @@ impl Fleet<'_> {
         let slot = left.pop_front().unwrap_or(0);
         let probation = Vec::new();
         self.reload = Some(Reload { slot, left, listener, new: None, probation, look: None });
+        self.report(Progress::Starting { slot });
         if let Ok(now) = NotifyState::monotonic_usec_now() {
             self.parts.legacy.tell(&[NotifyState::Reloading, now]);
         }
@@ -68,15 +69,9 @@ impl Fleet<'_> {
         let Some(Reload { slot, .. }) = self.reload else {
             return;
         };
-        self.report(Progress::Starting { slot });
-        // A slot without a worker, or with one that starts, gets a new one anyway.
+        // Where the slot has a worker that starts, or two, it is told again when that is over.
         if let Err(error) = self.tell(slot, Event::Replace) {
             warn!(slot, "{error}");
-        }
-        let replacing = |seat: &super::Seat| seat.slot.is_replacing();
-        if !self.seats.get(slot as usize).is_some_and(replacing) && self.reload.is_some() {
-            self.report(Progress::Replaced { slot });
-            self.next_slot();
         }
     }
 
@@ -96,6 +91,10 @@ impl Fleet<'_> {
             return;
         };
         if reload.new.take_if(|new| *new == id).is_none() {
+            // It was started before this reload.
+            if alone {
+                self.replace();
+            }
             return;
         }
         reload.probation.push(Probation::new(slot, id));
@@ -122,7 +121,14 @@ impl Fleet<'_> {
 
     /// The second of two workers has gone.
     pub(super) fn reload_ended(&mut self, slot: u32, how: Action) {
-        if how == Action::Replaced {
+        let Some(reload) = self.reload.as_ref().filter(|reload| reload.slot == slot) else {
+            return;
+        };
+        let is_new = reload.new.is_some() || reload.probation.iter().any(|it| it.slot == slot);
+        if !is_new {
+            // Both were there before this reload.
+            self.replace();
+        } else if how == Action::Replaced {
             self.probation_begins(slot);
         }
     }
@@ -208,6 +214,7 @@ impl Fleet<'_> {
         if let Some(next) = reload.left.pop_front() {
             reload.slot = next;
             reload.new = None;
+            self.report(Progress::Starting { slot: next });
             return self.replace();
         }
         let workers = self.settings.plan.mapping.slots().get();
