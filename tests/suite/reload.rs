@@ -164,13 +164,13 @@ fn a_predecessor_that_drains_is_waited_for(mode: Mode) {
         .worker([binaries::test_worker()])
         .start();
     let before = sticky.workers();
-    let client = addresses_of_slot(0, WORKERS, 1)[0];
-    let mut held = connect(client, sticky.address()).unwrap();
+    let from = addresses_of_slot(0, WORKERS, 1)[0];
+    let mut client = connect(from, sticky.address()).unwrap();
     let head =
         "POST /echo HTTP/1.1\r\nHost: sticky\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n";
-    held.write_all(head.as_bytes()).unwrap();
+    client.write_all(head.as_bytes()).unwrap();
     let mut goes_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
-    held.read_exact(&mut goes_on).unwrap();
+    client.read_exact(&mut goes_on).unwrap();
     sticky.signal(Signal::HUP);
     wait_until("slot 0 has a successor", || {
         let slot = &sticky.status().slots[0];
@@ -181,8 +181,8 @@ fn a_predecessor_that_drains_is_waited_for(mode: Mode) {
     sticky.start_again();
     sticky.stderr.wait_for_text("the workers of the supervisor that was killed are replaced");
     let successors = sticky.workers();
-    held.write_all(b"x").unwrap();
-    assert_eq!(read_answer(&held).unwrap(), (200, "x".into()));
+    client.write_all(b"x").unwrap();
+    assert_eq!(read_answer(&client).unwrap(), (200, "x".into()));
     sticky.stderr.wait_for_text("reload: all workers have been replaced");
     let after = sticky.workers();
     assert!(after.iter().all(|worker| !before.contains(worker) && !successors.contains(worker)));
