@@ -96,6 +96,8 @@ fn a_program_that_cannot_go_on_goes_back(mode: Mode) {
     let went_back = "error: not upgraded: the new program could not go on and went back to the old";
     assert!(upgrade.stderr.starts_with(went_back), "{}", upgrade.stderr);
     assert!(upgrade.stderr.contains(why), "{}", upgrade.stderr);
+    let advice = format!("let it go on (kill -CONT {keeper})");
+    assert!(upgrade.stderr.contains(&advice), "{}", upgrade.stderr);
     let status = sticky.status();
     assert_eq!(status.pid, sticky.pid());
     assert!(status.rolled_back.is_some_and(|told| told.contains(why)));
