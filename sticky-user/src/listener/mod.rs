@@ -131,6 +131,12 @@ impl Listeners {
         self.sockets.get(slot as usize).map(|it| it.socket.as_fd())
     }
 
+    /// Whether the listener of a slot listens; another process may have ended it.
+    pub fn is_listening(&self, slot: u32) -> bool {
+        let listener = self.sockets.get(slot as usize);
+        listener.is_some_and(|it| it.socket.is_listener().unwrap_or(false))
+    }
+
     /// All listeners, in the order of the slots.
     pub fn iter(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.sockets.iter().map(|it| it.socket.as_fd())
