@@ -1,7 +1,8 @@
 //! The end: what has begun is finished, and nothing is left.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::thread;
 
 use harness::http::{connect, get, read_answer, read_whoami, send_get};
 use harness::{Mode, Sticky, addresses_of_slot, binaries, pause, send};
@@ -14,6 +15,7 @@ in_every_mode!(
     a_second_signal_ends_at_once,
     a_worker_that_will_not_end_is_killed,
     ctrl_c_is_graceful_too,
+    killed_in_the_middle_of_its_end,
 );
 
 const WORKERS: u32 = 2;
@@ -84,6 +86,52 @@ fn connections_that_wait_are_served(mode: Mode) {
     }
     assert_eq!(sticky.wait().code(), Some(0));
     sticky.assert_nothing_left();
+}
+
+/// In this mode nobody accepts any more when the supervisor is about to become another program. A
+/// keeper that is stopped holds that moment.
+#[test]
+fn the_port_is_closed_in_the_middle_of_an_upgrade() {
+    let mut sticky = echo(Mode::FdPassing).start();
+    let stream = client(&sticky);
+    begin_request(&stream, 1);
+    pause(sticky.keeper());
+    thread::scope(|scope| {
+        let upgrade = scope.spawn(|| sticky.upgrade());
+        sticky.stderr.wait_for_text("upgrade: becoming");
+        sticky.signal(Signal::TERM);
+        sticky.stderr.wait_for_text(DRAINS);
+        assert_eq!(upgrade.join().unwrap().code, Some(1));
+    });
+    let client = addresses_of_slot(0, WORKERS, 1)[0];
+    let refused = connect(client, sticky.address()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    (&stream).write_all(b"x").unwrap();
+    assert_eq!(sticky.wait().code(), Some(0));
+    sticky.assert_nothing_left();
+}
+
+/// The next supervisor serves at once, also where a worker still drains.
+fn killed_in_the_middle_of_its_end(mode: Mode) {
+    let mut sticky = echo(mode).start();
+    let stream = client(&sticky);
+    begin_request(&stream, 1);
+    let before = sticky.worker(1);
+    sticky.signal(Signal::TERM);
+    sticky.stderr.wait_for_text(DRAINS);
+    sticky.kill_supervisor();
+    sticky.start_again();
+    for slot in 0..WORKERS {
+        let client = addresses_of_slot(slot, WORKERS, 1)[0];
+        let mut asked = connect(client, sticky.address()).unwrap();
+        let head = "POST /echo HTTP/1.1\r\nHost: test\r\nConnection: close";
+        write!(asked, "{head}\r\nContent-Length: 1\r\n\r\nx").unwrap();
+        assert_eq!(read_answer(&asked).unwrap(), (200, "x".into()));
+    }
+    assert_ne!(sticky.worker(1), before);
+    (&stream).write_all(b"x").unwrap();
+    (&stream).read_to_string(&mut String::new()).unwrap();
+    sticky.stop();
 }
 
 /// Sessions that would go on for ever: long-polling, and a WebSocket.

@@ -14,6 +14,7 @@ in_every_mode!(
     a_program_that_hangs_is_in_nobodys_way,
     stop_does_not_wait_for_a_program_that_hangs,
     a_program_that_talks_for_ever_is_killed,
+    a_program_that_is_outlasted_by_what_it_says,
     a_program_that_cannot_be_executed_any_more,
     a_signal_in_the_moment_of_the_exec,
     a_keeper_that_is_stopped,
@@ -95,6 +96,8 @@ fn a_program_that_cannot_go_on_goes_back(mode: Mode) {
     let went_back = "error: not upgraded: the new program could not go on and went back to the old";
     assert!(upgrade.stderr.starts_with(went_back), "{}", upgrade.stderr);
     assert!(upgrade.stderr.contains(why), "{}", upgrade.stderr);
+    let advice = format!("let it go on (kill -CONT {keeper})");
+    assert!(upgrade.stderr.contains(&advice), "{}", upgrade.stderr);
     let status = sticky.status();
     assert_eq!(status.pid, sticky.pid());
     assert!(status.rolled_back.is_some_and(|told| told.contains(why)));
@@ -172,6 +175,27 @@ fn a_program_that_talks_for_ever_is_killed(mode: Mode) {
         let Ended { code, stderr, .. } = sticky.upgrade_to(talks);
         assert_eq!(code, Some(1));
         assert!(stderr.contains("said more than 64 KiB, and was killed"), "{stderr}");
+    }
+    assert_eq!(sticky.upgrade().code, Some(0), "another one does");
+    sticky.stop();
+}
+
+/// It ends by itself: what it said lies in the pipe, or another process has its output.
+fn a_program_that_is_outlasted_by_what_it_says(mode: Mode) {
+    let folder = TempDir::with_prefix("sticky-test-").unwrap();
+    let sticky = Sticky::new(mode, WORKERS).start();
+    // It ends when the other process is out of its group.
+    let other = "mkfifo $0.out; setsid sh -c \"echo > $0.out; exec sleep 3600\" & read _ < $0.out";
+    for (said, why) in [
+        ("head -c 100000 /dev/zero; exit 0", "said more than 64 KiB"),
+        (&format!("{other}; exit 0"), "did not end within 10s"),
+    ] {
+        let Ended { code, stderr, .. } = sticky.upgrade_to(program(&folder, said));
+        assert_eq!(code, Some(1));
+        assert!(stderr.contains(why), "{stderr}");
+    }
+    for left in sticky.processes().iter().filter(|process| process.contains("sleep")) {
+        send(left.split(' ').next().unwrap().parse().unwrap(), Signal::KILL);
     }
     assert_eq!(sticky.upgrade().code, Some(0), "another one does");
     sticky.stop();

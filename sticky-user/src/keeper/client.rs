@@ -84,9 +84,10 @@ impl Keeper {
     /// Takes over from a keeper that an earlier supervisor left; `None` where there is none.
     pub fn find(path: &Path) -> Result<Option<(Self, Estate)>, KeeperError> {
         match reached(path) {
-            Ok((socket, process)) => {
+            Ok((socket, process, pid)) => {
                 let failed = KeeperError::of("take over from");
-                let estate = take(&socket).map_err(&failed)?;
+                let silent = |error| silent(error, pid);
+                let estate = take(&socket).map_err(silent).map_err(&failed)?;
                 Ok(Some((Self::of(socket, process).map_err(failed)?, estate)))
             }
             Err(error) if is_absent(&error) => Ok(None),
@@ -185,15 +186,27 @@ impl Keeper {
     }
 }
 
-fn reached(path: &Path) -> io::Result<(OwnedFd, Watched<OwnedFd>)> {
+fn reached(path: &Path) -> io::Result<(OwnedFd, Watched<OwnedFd>, Pid)> {
     let address = SocketAddrUnix::new(path)?;
     let socket = unix_socket()?;
     for timeout in [Timeout::Recv, Timeout::Send] {
         set_socket_timeout(&socket, timeout, Some(PATIENCE))?;
     }
     connect(&socket, &address)?;
-    let process = watched(socket_peercred(&socket)?.pid)?;
-    Ok((socket, process))
+    let pid = socket_peercred(&socket)?.pid;
+    Ok((socket, watched(pid)?, pid))
+}
+
+/// What to do about a keeper that lets its time go by.
+fn silent(error: io::Error, pid: Pid) -> io::Error {
+    if error.kind() != io::ErrorKind::WouldBlock {
+        return error;
+    }
+    let pid = pid.as_raw_nonzero();
+    io::Error::other(format!(
+        "it (process {pid}) does not answer within {PATIENCE:?}: it was stopped, or hangs; let it go \
+         on (kill -CONT {pid}) and start `sticky run` again"
+    ))
 }
 
 /// All that it keeps. Waits for each part of it, for some time.

@@ -32,6 +32,14 @@ impl Door {
         }
     }
 
+    /// Opens the door of `socket` where another process may have closed it, by whatever way.
+    pub(super) fn open_any(socket: &Socket) {
+        for door in [Self::Filter, Self::Signature] {
+            // An error says that it was not closed by this way.
+            let _ = door.open(socket);
+        }
+    }
+
     pub(super) fn close(self, socket: &Socket) -> io::Result<()> {
         match self {
             Self::Filter => socket.attach_filter(&DROP_ALL),

@@ -28,6 +28,8 @@ pub struct Listeners {
     sockets: Vec<Listener>,
     address: SocketAddr,
     backlog: i32,
+    /// An earlier supervisor opened them, and may have closed their doors.
+    resumed: bool,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,8 @@ impl Listeners {
     fn first(address: SocketAddr, backlog: u16, sharing: Sharing) -> Result<Self, Error> {
         let found = bind(address, Sharing::Exclusive).map_err(|it| Error::bind(address, it))?;
         let address = local_address(&found)?;
-        let mut this = Self { sockets: Vec::new(), address, backlog: i32::from(backlog) };
+        let backlog = i32::from(backlog);
+        let mut this = Self { sockets: Vec::new(), address, backlog, resumed: false };
         // A second time, by its number: a socket that the kernel chose a port for loses it when a
         // worker shuts it down.
         let first = this.closed(Sharing::Exclusive)?;
@@ -89,7 +92,7 @@ impl Listeners {
     pub fn resume(address: SocketAddr, sockets: Vec<OwnedFd>, backlog: u16) -> Self {
         let sockets = sockets.into_iter();
         let sockets = sockets.map(|it| Listener { socket: it.into(), door: None }).collect();
-        Self { sockets, address, backlog: i32::from(backlog) }
+        Self { sockets, address, backlog: i32::from(backlog), resumed: true }
     }
 
     /// Duplicates of all listeners with names, for [`Listeners::resume`].
@@ -105,6 +108,9 @@ impl Listeners {
             if let Some(open) = door.take().map(|door| door.open(socket)) {
                 opened = opened.and(open);
             }
+        }
+        if std::mem::take(&mut self.resumed) {
+            self.sockets.iter().for_each(|it| Door::open_any(&it.socket));
         }
         opened.map_err(Error::step("open the door"))
     }
@@ -129,6 +135,12 @@ impl Listeners {
     /// The listener of a slot.
     pub fn get(&self, slot: u32) -> Option<BorrowedFd<'_>> {
         self.sockets.get(slot as usize).map(|it| it.socket.as_fd())
+    }
+
+    /// Whether the listener of a slot listens; another process may have ended it.
+    pub fn is_listening(&self, slot: u32) -> bool {
+        let listener = self.sockets.get(slot as usize);
+        listener.is_some_and(|it| it.socket.is_listener().unwrap_or(false))
     }
 
     /// All listeners, in the order of the slots.

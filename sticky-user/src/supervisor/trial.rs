@@ -1,5 +1,5 @@
 //! Another program is asked whether it could take over. It may be any: it has so much time, and may
-//! say so much, and is ended with all that it has started.
+//! say so much, and is ended with its process group.
 
 use std::env;
 use std::io;
@@ -59,6 +59,7 @@ pub(super) async fn try_out(
     let stdin = child.stdin.take().map(OwnedFd::from);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let mut ended = std::pin::pin!(async { ended.await.unwrap_or(Ended::Unknown) });
+    let mut has_ended = false;
     let said = async {
         let told = async {
             // One that does not read is judged by what it says.
@@ -67,7 +68,11 @@ pub(super) async fn try_out(
         };
         let out = read(stdout.map(OwnedFd::from));
         let errors = read(stderr.map(OwnedFd::from));
-        let how = async { Ok(ended.as_mut().await) };
+        let how = async {
+            let how = ended.as_mut().await;
+            has_ended = true;
+            Ok(how)
+        };
         tokio::try_join!(told, out, errors, how)
     };
     let outcome = tokio::select! {
@@ -78,7 +83,8 @@ pub(super) async fn try_out(
         },
         () = cancelled.cancelled() => Outcome::Cancelled,
     };
-    if !matches!(outcome, Outcome::Said { .. }) {
+    // What it has said may outlast it.
+    if !matches!(outcome, Outcome::Said { .. }) && !has_ended {
         process.signal(rustix::process::Signal::KILL);
         // One that the kernel does not let go of is left to it.
         let _ = timeout(END, ended).await;

@@ -44,7 +44,11 @@ impl FdPassing {
     /// Goes on with what an earlier supervisor left. Needs a tokio runtime.
     pub fn resume(plan: &Plan, left: &mut Kept) -> Result<Self, Error> {
         let listener = take(left, &listener::name(0))?;
-        let listeners = Listeners::resume(plan.listen, vec![listener], plan.backlog);
+        let mut listeners = Listeners::resume(plan.listen, vec![listener], plan.backlog);
+        // The earlier supervisor may have been killed while it was ending.
+        if !listeners.is_listening(0) {
+            listeners.listen_again(0)?;
+        }
         let outboxes = Outboxes::resume(left, plan.mapping.slots(), plan.backlog)?;
         Self::of(listeners, outboxes, plan)
     }
@@ -176,6 +180,9 @@ impl Steering for FdPassing {
     /// What the kernel has accepted is passed on first; then the port is closed, and clients are
     /// refused.
     fn close(&mut self) -> Closing {
-        self.stop(Stop::Close)
+        // Nobody accepts where an upgrade was about to be carried out.
+        let accepts = if self.acceptor.is_none() { self.unpause() } else { Ok(()) };
+        let stopped = self.stop(Stop::Close);
+        Box::pin(async { accepts.and(stopped.await) })
     }
 }

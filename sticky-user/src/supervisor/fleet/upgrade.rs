@@ -60,7 +60,12 @@ impl Fleet<'_> {
         let happen = self.happen.clone();
         let cancelled = self.trial.insert(CancellationToken::new()).clone();
         tokio::spawn(async move {
-            let result = trial::try_out(&program, &note, &cancelled).await;
+            let tried = program.clone();
+            let trial = async move { trial::try_out(&tried, &note, &cancelled).await };
+            // In a task of its own: a fault there would keep every later upgrade from being tried.
+            let result = tokio::spawn(trial).await.unwrap_or_else(|fault| {
+                Err(UpgradeError::Execute(program.clone(), std::io::Error::other(fault)))
+            });
             // Nobody to tell: the supervisor itself is ending.
             let _ = happen.send(Happened::Tried(Trial { program, result, answer }));
         });
