@@ -95,6 +95,8 @@ impl Fleet<'_> {
         else {
             return Ok(());
         };
+        // What it says later of its bus is noted when something else is.
+        self.changed |= said.bus.is_some() && worker.bus.is_none();
         worker.bus = said.bus.or(worker.bus);
         worker.adopts |= said.adopts;
         if said.ready && !worker.ready {

@@ -85,9 +85,10 @@ impl Fleet<'_> {
     pub(super) fn manifest(&self) -> Manifest {
         let clock = Clock::now();
         let note = |worker: &Worker| {
-            let &Worker { id, ref process, since, ready, adopts, told, .. } = worker;
+            let &Worker { id, ref process, since, ready, adopts, told, bus, .. } = worker;
             let started = WorkerNote::started(since.elapsed());
-            WorkerNote { id, pid: process.pid, ready, adopts, told, started }
+            let (pid, lost_to_bus) = (process.pid, worker.is_lost_to_bus);
+            WorkerNote { id, pid, ready, adopts, told, started, bus, lost_to_bus }
         };
         let steering = &self.parts.steering;
         let mut manifest = Manifest::new(self.settings, steering.address(), steering.mode());
@@ -167,8 +168,10 @@ impl Fleet<'_> {
                 let watch = |ended| Process::of(note.pid, pidfd, ended);
                 let process = self.watched(slot, note.id, watch).ok()?;
                 let since = now.checked_sub(note.running()).unwrap_or(now);
-                let WorkerNote { id, ready, adopts, told, .. } = note;
-                Some(Worker { since, ready, adopts, told, ..Worker::new(id, process, notify) })
+                let WorkerNote { id, ready, adopts, told, bus, lost_to_bus, .. } = note;
+                let worker = Worker::new(id, process, notify);
+                let is_lost_to_bus = lost_to_bus;
+                Some(Worker { since, ready, adopts, told, bus, is_lost_to_bus, ..worker })
             };
             let workers: Vec<Worker> = workers.into_iter().filter_map(find).collect();
             let there: Vec<WorkerId> = workers.iter().map(|worker| worker.id).collect();
