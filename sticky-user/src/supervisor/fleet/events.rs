@@ -35,7 +35,7 @@ impl Fleet<'_> {
         let too_late = seat.slot.name() == "ending" && !was_ready;
         let gone = seat.workers.extract_if(.., |worker| worker.id == id).collect::<Vec<_>>();
         for worker in gone {
-            self.close(&worker.notify);
+            self.close(worker.notify.name());
             self.forget(worker.process.pid);
         }
         if self.phase == Phase::Starting {
