@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
 
 use harness::{Mode, Sticky, StickyOptions, binaries, pause, send, wait_until};
 use rustix::process::Signal;
@@ -11,6 +12,7 @@ in_every_mode!(
     nobody_speaks_for_another,
     the_next_supervisor_hears_them,
     nothing_is_left_of_a_worker_that_has_gone,
+    one_that_keeps_its_socket_is_heard,
 );
 
 const WORKERS: u32 = 3;
@@ -80,7 +82,7 @@ fn assert_hears_when_silent(sticky: &Sticky, slot: u32) {
 }
 
 fn nothing_is_left_of_a_worker_that_has_gone(mode: Mode) {
-    let sticky = Sticky::new(mode, WORKERS).start();
+    let mut sticky = Sticky::new(mode, WORKERS).start();
     let directory = sticky.control().parent().unwrap().to_path_buf();
     let sockets = || {
         let entries = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap());
@@ -88,7 +90,8 @@ fn nothing_is_left_of_a_worker_that_has_gone(mode: Mode) {
         let names = sockets.map(|entry| entry.file_name().into_string().unwrap());
         names.filter(|name| name.starts_with("notify")).count()
     };
-    let kept = || fs::read_dir(format!("/proc/{}/fd", sticky.keeper())).unwrap().count();
+    let keeper = sticky.keeper();
+    let kept = || fs::read_dir(format!("/proc/{keeper}/fd")).unwrap().count();
     let before = (sockets(), kept());
     assert_eq!(before.0, WORKERS as usize);
     for _ in 0..3 {
@@ -99,5 +102,37 @@ fn nothing_is_left_of_a_worker_that_has_gone(mode: Mode) {
     sticky.wait_for_successor(1, victim);
     let as_before = || ((sockets(), kept()) == before).then_some(());
     wait_until("sockets and descriptors are as many as before", as_before);
+
+    // Nor of one that goes while there is no supervisor.
+    let workers = sticky.workers();
+    sticky.kill_supervisor();
+    send(workers[2], Signal::KILL);
+    wait_until("the worker has gone", || {
+        (!Path::new(&format!("/proc/{}", workers[2])).exists()).then_some(())
+    });
+    sticky.start_again();
+    sticky.wait_for_other_workers(&workers);
+    wait_until("sockets and descriptors are as many as before", as_before);
+    sticky.stop();
+}
+
+/// Whatever somebody removes, and whoever the supervisor is.
+fn one_that_keeps_its_socket_is_heard(mode: Mode) {
+    let sticky = speakers(mode, ["keep", "keep"]).start();
+    let workers = sticky.workers();
+    let removed = || {
+        for entry in fs::read_dir(sticky.control().parent().unwrap()).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        wait_until("the control socket is there again", || sticky.control().exists().then_some(()));
+    };
+    removed();
+    assert_eq!(sticky.workers(), workers);
+    removed();
+    assert_eq!(sticky.upgrade().code, Some(0));
+    let age = || sticky.status().slots[1].uptime_seconds.unwrap();
+    let before = age();
+    wait_until("one that was not heard would be killed", || (age() > before + 3.5).then_some(()));
+    assert_eq!(sticky.workers(), workers);
     sticky.stop();
 }

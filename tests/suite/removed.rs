@@ -11,6 +11,7 @@ use serde_json::json;
 
 in_every_mode!(
     the_directory_is_made_anew,
+    after_an_upgrade_who_is_lost_to_the_bus_is_replaced,
     sockets_are_made_anew_while_nothing_else_happens,
     a_reload_that_cannot_start_a_worker_fails,
 );
@@ -60,6 +61,23 @@ fn the_directory_is_made_anew(mode: Mode) {
     sticky.wait_for_other_workers(&orphans);
     let log = sticky.stop();
     assert!(!log.contains("ERROR"), "{log}");
+}
+
+/// A worker says how its bus is doing when that changes, so not to the next program.
+fn after_an_upgrade_who_is_lost_to_the_bus_is_replaced(mode: Mode) {
+    let sticky = Sticky::new(mode, WORKERS).worker([binaries::conformance()]).start();
+    let buses = || sticky.status().slots.into_iter().map(|slot| slot.bus).collect::<Vec<_>>();
+    let all_up = || buses().iter().all(|bus| bus.is_some_and(|bus| bus.up && bus.peers == 1));
+    wait_until("the bus of each worker is up", || all_up().then_some(()));
+    let (workers, before) = (sticky.workers(), buses());
+    assert_eq!(sticky.upgrade().code, Some(0));
+    assert_eq!(buses(), before, "what they said is known");
+
+    fs::remove_dir_all(sticky.control().parent().unwrap()).unwrap();
+    send(workers[1], Signal::KILL);
+    wait_until("the control socket is there again", || sticky.control().exists().then_some(()));
+    sticky.wait_for_other_workers(&workers);
+    sticky.stop();
 }
 
 fn sockets_are_made_anew_while_nothing_else_happens(mode: Mode) {

@@ -3,6 +3,7 @@
     speaker.py ROLE
 
 beat: says WATCHDOG=1 as it should.      hang: says WATCHDOG=1 once.
+keep: beats over one socket, which it connects once, and goes on where that fails.
 flood: fills its own notify socket, and those of all others, for some seconds; then says so and beats.
 speak-for-others: says READY=1 and WATCHDOG=1 at the notify sockets of all others, over and over, also
 from processes that try to join their groups.
@@ -25,6 +26,16 @@ own = os.environ["NOTIFY_SOCKET"]
 def beat():
     while True:
         notify.sendto(b"WATCHDOG=1", own)
+        time.sleep(BEAT)
+
+
+def keep():
+    notify.connect(own)
+    while True:
+        try:
+            notify.send(b"WATCHDOG=1")
+        except OSError:
+            pass
         time.sleep(BEAT)
 
 
@@ -95,6 +106,8 @@ def speak_for_others():
 notify.sendto(b"READY=1\nWATCHDOG=1", own)
 if role == "beat":
     beat()
+elif role == "keep":
+    keep()
 elif role == "flood":
     flood()
 elif role == "speak-for-others":

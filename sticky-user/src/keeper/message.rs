@@ -10,7 +10,7 @@ use crate::sys::message;
 
 /// The longest message: notes grow with the number of workers. The kernel's default send buffer
 /// takes it.
-const LONGEST: usize = 128 * 1024;
+const LONGEST: usize = 192 * 1024;
 
 /// To the keeper, and back.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]

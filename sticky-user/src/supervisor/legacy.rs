@@ -52,6 +52,18 @@ impl Legacy {
         Self { keeper: Some(Line::new(keeper)), manager, launched: Vec::new() }
     }
 
+    /// What an earlier supervisor left with the keeper, and with the service manager, by name.
+    pub(super) fn know(
+        &mut self,
+        kept: impl IntoIterator<Item = String>,
+        stored: impl IntoIterator<Item = String>,
+    ) {
+        self.manager.know(stored);
+        if let Some(line) = &mut self.keeper {
+            line.untold.know(kept);
+        }
+    }
+
     pub(super) fn keep(&mut self, name: &str, descriptor: BorrowedFd<'_>) {
         self.manager.keep(name, descriptor);
         if let Some(line) = &mut self.keeper {

@@ -8,6 +8,7 @@ use sticky_ebpf::Mapping;
 
 use super::Settings;
 use super::slot::{self, WorkerId};
+use crate::bus::Health;
 use crate::steering::{Mode, ModeChoice, Noted};
 
 /// Another one, and the next supervisor does not try to understand the rest.
@@ -47,6 +48,12 @@ pub(super) struct WorkerNote {
     pub(super) told: bool,
     /// In milliseconds since 1970.
     pub(super) started: u64,
+    /// What it said of its bus last, which it says only when that changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bus: Option<Health>,
+    /// Whether nobody finds its bus socket any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) lost_to_bus: bool,
 }
 
 /// The note is not for this program.

@@ -24,6 +24,7 @@ mod settings;
 mod signals;
 pub mod slot;
 mod spawn;
+mod speakers;
 mod start;
 pub mod status;
 mod trial;

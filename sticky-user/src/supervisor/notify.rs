@@ -10,18 +10,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use procfs::process::Process;
 use rustix::net::sockopt::set_socket_passcred;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SocketType, recvmsg,
 };
-use rustix::process::{Pid, getsid};
+use rustix::process::Pid;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::time::{Sleep, sleep};
-use tracing::{error, warn};
+use tracing::error;
 
 use super::run_dir::RunDir;
+use super::speakers::Strangers;
 use crate::bus::Health;
 
 /// The longest message that is read; systemd has the same limit.
@@ -33,9 +33,6 @@ const AT_ONCE: usize = 64;
 /// After that many, how long a worker is not heard: one that says too much waits, and nobody else.
 /// The same after a failure, such as no memory.
 const REST: Duration = Duration::from_millis(20);
-
-/// So far a process may be from the worker that has started it.
-const GENERATIONS: usize = 16;
 
 /// What a worker says, in one message or some.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,14 +70,13 @@ impl Notification {
 /// The socket of one worker.
 #[derive(Debug)]
 pub(super) struct NotifySocket {
-    /// The one that has the name; and, where somebody removed that, the one before, to which the
-    /// worker may be connected.
+    /// The one that has the name; and, where somebody removed that, the first that had it, to which
+    /// the worker may be connected. None where none could be opened yet.
     sockets: Vec<UnixDatagram>,
     /// Its name in the directory of the workers' sockets.
     name: String,
     rest: Option<Pin<Box<Sleep>>>,
-    /// The last process that spoke here and is not the worker's.
-    stranger: Option<Pid>,
+    strangers: Strangers,
 }
 
 impl NotifySocket {
@@ -88,20 +84,28 @@ impl NotifySocket {
     pub(super) fn bind(run_dir: &RunDir, name: String) -> io::Result<Self> {
         let socket = run_dir.bind_for_workers(&name, SocketType::DGRAM)?;
         set_socket_passcred(&socket, true)?;
-        Self::of(socket, name)
+        Self::of([socket], &name)
     }
 
-    /// One that an earlier supervisor opened, with all that waits in it.
-    pub(super) fn of(socket: OwnedFd, name: String) -> io::Result<Self> {
-        let sockets = vec![UnixDatagram::from_std(socket.into())?];
-        Ok(Self { sockets, name, rest: None, stranger: None })
+    /// Those that an earlier supervisor opened, with all that waits in them: as they were
+    /// [cloned](Self::try_clone). Where they are none, it is to be [restored](Self::restore).
+    pub(super) fn of(sockets: impl IntoIterator<Item = OwnedFd>, name: &str) -> io::Result<Self> {
+        let sockets = sockets.into_iter().map(|socket| UnixDatagram::from_std(socket.into()));
+        let sockets = sockets.collect::<io::Result<_>>()?;
+        Ok(Self { sockets, ..Self::none(name.into()) })
+    }
+
+    /// One that is to be opened yet.
+    pub(super) fn none(name: String) -> Self {
+        Self { sockets: Vec::new(), name, rest: None, strangers: Strangers::default() }
     }
 
     /// Opens it anew, where the worker looks for it and no longer finds it.
     pub(super) fn restore(&mut self, run_dir: &RunDir) -> io::Result<()> {
         let Self { mut sockets, .. } = Self::bind(run_dir, self.name.clone())?;
         std::mem::swap(&mut self.sockets, &mut sockets);
-        self.sockets.extend(sockets.into_iter().next());
+        // A worker that keeps its socket has connected to the first.
+        self.sockets.extend(sockets.pop());
         Ok(())
     }
 
@@ -110,10 +114,14 @@ impl NotifySocket {
         &self.name
     }
 
-    /// A duplicate for the next supervisor.
-    pub(super) fn try_clone(&self) -> io::Result<OwnedFd> {
-        let socket = self.sockets.first().ok_or(io::ErrorKind::NotFound)?;
-        socket.as_fd().try_clone_to_owned()
+    /// Whether there is one with its name.
+    pub(super) fn is_there(&self, run_dir: &RunDir) -> bool {
+        !self.sockets.is_empty() && run_dir.has_for_workers(&self.name)
+    }
+
+    /// Duplicates for the next supervisor: the one that has the name first.
+    pub(super) fn try_clone(&self) -> io::Result<Vec<OwnedFd>> {
+        self.sockets.iter().map(|socket| socket.as_fd().try_clone_to_owned()).collect()
     }
 
     /// Waits for something that `worker` says.
@@ -137,10 +145,13 @@ impl NotifySocket {
     /// What `worker` has said, as far as it is heard in a moment.
     pub(super) fn hear(&mut self, worker: u32) -> Option<Notification> {
         let mut said = None;
+        self.strangers.begin();
         for socket in &self.sockets {
             let ended = (0..AT_ONCE).find_map(|_| match receive(socket) {
                 Ok(message) => {
-                    let message = message.filter(|it| is_of(worker, it, &mut self.stranger));
+                    let message = message.filter(|it| {
+                        it.sender.is_some_and(|sender| self.strangers.allow(sender, worker))
+                    });
                     if let Some(Message { said: more, .. }) = message {
                         said.get_or_insert_with(Notification::default).and(more);
                     }
@@ -187,45 +198,6 @@ fn receive(socket: &UnixDatagram) -> io::Result<Option<Message>> {
     }
     let said = Notification::of(text.get(..message.bytes).unwrap_or_default());
     Ok(Some(Message { sender, said }))
-}
-
-/// Whether a message is the worker's. `stranger` is the last process whose message was not.
-fn is_of(worker: u32, message: &Message, stranger: &mut Option<Pid>) -> bool {
-    let Some(sender) = message.sender else {
-        return false;
-    };
-    if is_in_session(sender, worker) {
-        return true;
-    }
-    // One that says much is looked up once.
-    if *stranger == Some(sender) {
-        return false;
-    }
-    if descends(sender, worker) {
-        return true;
-    }
-    if stranger.replace(sender).is_none() {
-        warn!(
-            worker,
-            "process {} speaks for the worker, and is none that it has started, or has gone already: \
-             what such processes say is not believed",
-            sender.as_raw_nonzero()
-        );
-    }
-    false
-}
-
-/// The worker leads a session, which no process can join that was not born in it: a helper, such as
-/// `systemd-notify`, may speak for the worker.
-fn is_in_session(sender: Pid, worker: u32) -> bool {
-    getsid(Some(sender)).is_ok_and(|leader| leader.as_raw_nonzero().get().cast_unsigned() == worker)
-}
-
-/// A helper may have a session of its own.
-fn descends(sender: Pid, worker: u32) -> bool {
-    let parent = |&pid: &i32| Process::new(pid).and_then(|it| it.stat()).map(|it| it.ppid).ok();
-    let line = std::iter::successors(Some(sender.as_raw_nonzero().get()), parent);
-    line.take(GENERATIONS).any(|pid| pid.cast_unsigned() == worker)
 }
 
 /// Lines of `NAME=value`; unknown ones are ignored, as `sd_notify(3)` asks.

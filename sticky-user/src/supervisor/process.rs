@@ -96,14 +96,15 @@ impl Process {
         ended: impl FnOnce(Ended) + Send + 'static,
     ) -> io::Result<Self> {
         let group = pid_of(pid)?;
-        let exit = readiness::watch(guard.try_clone()?, Interest::READABLE)?;
         // While its guard lives, which does not wait for it before, the number is the worker's own.
         let worker = pidfd_open(group, PidfdFlags::NONBLOCK).ok().filter(|_| !has_ended(&guard));
-        let its_end = worker.as_ref().map(|worker| {
-            let worker = worker.try_clone()?;
-            readiness::watch(worker, Interest::READABLE)
-        });
-        let its_end = its_end.transpose()?;
+        let watch = |pidfd: &OwnedFd| readiness::watch(pidfd.try_clone()?, Interest::READABLE);
+        let watches =
+            || -> io::Result<_> { Ok((watch(&guard)?, worker.as_ref().map(watch).transpose()?)) };
+        let (exit, its_end) = watches().inspect_err(|_| {
+            // Nobody would know of its end. One that has ended is fine.
+            let _ = pidfd_send_signal(&guard, Signal::KILL);
+        })?;
         let watcher = tokio::spawn(async move {
             if let Some(worker) = &its_end {
                 tokio::select! {

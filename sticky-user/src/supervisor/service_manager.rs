@@ -92,6 +92,13 @@ impl ServiceManager {
         Ok((!note.is_empty()).then_some(Estate { descriptors, note }))
     }
 
+    /// It stores what has these names already, where it stores anything.
+    pub(super) fn know(&mut self, names: impl IntoIterator<Item = String>) {
+        if self.note.is_some() {
+            self.untold.know(names);
+        }
+    }
+
     /// Tells a state.
     pub(super) fn tell(&mut self, state: &[NotifyState<'_>]) {
         self.state(state);
@@ -104,13 +111,7 @@ impl ServiceManager {
             return;
         }
         match descriptor.try_clone_to_owned() {
-            Ok(descriptor) => {
-                if self.untold.was_told(name) {
-                    // It would hold both, and hand back either.
-                    self.state(&[NotifyState::FdStoreRemove, NotifyState::FdName(&full(name))]);
-                }
-                self.untold.keep(name, descriptor);
-            }
+            Ok(descriptor) => self.untold.keep(name, descriptor),
             Err(error) => warn!("cannot store {name} with the service manager: {error}"),
         }
         self.flush();
@@ -183,8 +184,13 @@ impl ServiceManager {
             return;
         };
         while self.crowded.is_none() {
+            // Of one name, it would hold both, and hand back either.
+            let in_the_way = self.untold.in_the_way();
             let (text, descriptor) = match (self.states.front(), self.untold.next()) {
                 (Some(state), _) => (state.clone(), None),
+                (None, Some(Next::Keep(name, _))) if in_the_way.is_some() => {
+                    (lines(&[NotifyState::FdStoreRemove, NotifyState::FdName(&full(name))]), None)
+                }
                 (None, Some(Next::Keep(name, descriptor))) => {
                     let store = [NotifyState::FdStore, NotifyState::FdName(&full(name))];
                     (lines(&store), Some(descriptor.as_fd()))
@@ -203,7 +209,10 @@ impl ServiceManager {
                 // It is not there: serving does not depend on it.
                 Err(error) => debug!("cannot notify the service manager: {error}"),
             }
-            if self.states.pop_front().is_none() {
+            if self.states.pop_front().is_some() {
+                continue;
+            }
+            if !self.untold.made_way() {
                 self.untold.told();
             }
         }

@@ -5,11 +5,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use tracing::debug;
 
 use super::Settings;
 use super::bus_sockets::BusSockets;
@@ -41,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Launched {
     pub(super) pid: u32,
     /// Its parent, which ends when nothing of the worker is left.
-    pub(super) guard: u32,
+    guard: Child,
     gate: ChildStdin,
 }
 
@@ -50,6 +52,16 @@ impl Launched {
     /// the supervisor does.
     pub(super) fn go(mut self) -> io::Result<()> {
         self.gate.write_all(b"\n")
+    }
+
+    /// The pid of its guard.
+    pub(super) fn guard(&self) -> u32 {
+        self.guard.id()
+    }
+
+    /// It is not to be: nobody would know of its end.
+    pub(super) fn abandon(self) {
+        abandon(self.guard);
     }
 }
 
@@ -112,14 +124,13 @@ impl Workshop<'_> {
         }
         self.pass(&mut command, slot)?;
         let mut guard = command.spawn()?;
-        let told = told(&mut guard);
-        if told.is_err() {
-            // The one that it may have started ends when nobody lets it go on.
-            let _ = guard.kill();
-            let _ = guard.wait();
+        match (told(&mut guard), guard.stdin.take()) {
+            (Ok(pid), Some(gate)) => Ok(Launched { pid, guard, gate }),
+            (told, _) => {
+                abandon(guard);
+                Err(told.err().unwrap_or(io::ErrorKind::BrokenPipe.into()))
+            }
         }
-        let gate = guard.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Launched { pid: told?, guard: guard.id(), gate })
     }
 
     /// The slot's socket as under systemd, so that any program can use it. What only programs that
@@ -145,6 +156,19 @@ impl Workshop<'_> {
         let mappings = mappings.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd });
         command.fd_mappings(mappings.collect()).map_err(io::Error::other)?;
         Ok(())
+    }
+}
+
+/// Kills a guard of which no more is to be heard. The worker that it may have started ends when nobody
+/// lets it go on.
+fn abandon(mut guard: Child) {
+    if let Err(error) = guard.kill() {
+        debug!("cannot kill a worker's guard: {error}");
+    }
+    // The kernel may not let go of it. Its parent alone can see to it that it goes for good.
+    let waiting = thread::Builder::new().spawn(move || guard.wait());
+    if let Err(error) = waiting {
+        debug!("cannot wait for a worker's guard: {error}");
     }
 }
 

@@ -35,12 +35,16 @@ pub(super) async fn fleet<'a>(
     }
     let run_dir = lock(port)?;
     match (Keeper::find(&run_dir.keeper())?, stored) {
-        (Some((keeper, estate)), _) if !estate.note.is_empty() => {
-            resume(settings, signals, run_dir, keeper, estate, rollback)
+        (Some((keeper, estate)), stored) if !estate.note.is_empty() => {
+            let kept: Vec<String> = names(&estate).collect();
+            // It was told to store the same.
+            let stored = stored.iter().flat_map(names).chain(kept.clone()).collect();
+            resume(settings, signals, run_dir, (keeper, kept, stored), estate, rollback)
         }
         (None, Some(estate)) => {
             let keeper = Keeper::start(&run_dir.keeper(), spawn::keeper())?;
-            resume(settings, signals, run_dir, keeper, estate, rollback)
+            let left = (keeper, Vec::new(), names(&estate).collect());
+            resume(settings, signals, run_dir, left, estate, rollback)
         }
         (keeper, _) => {
             if let Some((keeper, _)) = keeper {
@@ -105,12 +109,17 @@ fn open(
     }
 }
 
-/// Goes on where the earlier supervisor was, in the mode that it had.
+fn names(estate: &Estate) -> impl Iterator<Item = String> {
+    estate.descriptors.keys().cloned()
+}
+
+/// Goes on where the earlier supervisor was, in the mode that it had. `kept` and `stored` are the names
+/// of what keeper and service manager have.
 fn resume<'a>(
     settings: &'a Settings,
     signals: Signals,
     mut run_dir: RunDir,
-    keeper: Keeper,
+    (keeper, kept, stored): (Keeper, Vec<String>, Vec<String>),
     estate: Estate,
     rollback: &Rollback,
 ) -> Result<Fleet<'a>, Error> {
@@ -133,7 +142,8 @@ fn resume<'a>(
     }
     let manager =
         ServiceManager::open().map_err(Error::system("open a note for the next supervisor"))?;
-    let legacy = Legacy::new(keeper, manager);
+    let mut legacy = Legacy::new(keeper, manager);
+    legacy.know(kept, stored);
     let before = if rollback.is_upgrade() { Before::Upgraded } else { Before::Killed };
     match before {
         Before::Upgraded => info!("goes on in the place of the program before, mode {mode}"),

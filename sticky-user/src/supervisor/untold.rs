@@ -28,13 +28,28 @@ impl<D> Default for Untold<D> {
 }
 
 impl<D> Untold<D> {
+    /// It keeps what has these names already.
+    pub(super) fn know(&mut self, names: impl IntoIterator<Item = String>) {
+        self.told.extend(names);
+    }
+
     pub(super) fn keep(&mut self, name: &str, descriptor: D) {
         self.descriptors.insert(name.into(), Some(descriptor));
     }
 
-    /// Whether it was told to keep something of this name, and not to forget it.
-    pub(super) fn was_told(&self, name: &str) -> bool {
-        self.told.contains(name)
+    /// What it is to forget before it is told what is [`next`](Self::next): what it has of that name.
+    /// For one that would keep both.
+    pub(super) fn in_the_way(&self) -> Option<&str> {
+        match self.next() {
+            Some(Next::Keep(name, _)) => self.told.get(name).map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// It was told to forget what was [`in_the_way`](Self::in_the_way), if something was.
+    pub(super) fn made_way(&mut self) -> bool {
+        let name = self.in_the_way().map(str::to_owned);
+        name.is_some_and(|name| self.told.remove(&name))
     }
 
     pub(super) fn forget(&mut self, name: &str) {
@@ -100,6 +115,23 @@ mod tests {
             any::<u32>().prop_map(Step::Note),
             (0..4_u8).prop_map(Step::Take),
         ]
+    }
+
+    #[test]
+    fn what_it_keeps_of_an_earlier_time_is_forgotten_and_makes_way() {
+        let mut untold = Untold::default();
+        untold.know(["old".into(), "other".into()]);
+        untold.forget("old");
+        untold.forget("unknown");
+        untold.keep("other", 7);
+        assert_eq!((untold.in_the_way(), untold.next()), (None, Some(Next::Forget("old"))));
+        assert!(!untold.made_way());
+        untold.told();
+        assert_eq!(untold.in_the_way(), Some("other"));
+        assert!(untold.made_way() && !untold.made_way());
+        assert_eq!(untold.next(), Some(Next::Keep("other", &7)));
+        untold.told();
+        assert!(untold.is_empty());
     }
 
     proptest! {

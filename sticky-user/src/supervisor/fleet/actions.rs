@@ -103,7 +103,7 @@ impl Fleet<'_> {
         let (launched, process) = match self.launch(slot, id, &notify) {
             Ok(launched) => launched,
             Err(error) => {
-                self.close(&notify);
+                self.close(notify.name());
                 return Err(error);
             }
         };
@@ -154,15 +154,20 @@ impl Fleet<'_> {
             turns,
         };
         let launched = workshop.start(slot, notify.name())?;
-        let process =
-            self.watched(slot, id, |ended| Process::watch(launched.pid, launched.guard, ended))?;
-        Ok((launched, process))
+        let watch = |ended| Process::watch(launched.pid, launched.guard(), ended);
+        match self.watched(slot, id, watch) {
+            Ok(process) => Ok((launched, process)),
+            Err(error) => {
+                launched.abandon();
+                Err(error)
+            }
+        }
     }
 
     /// Nobody is to find the socket of a worker that is no more.
-    pub(super) fn close(&self, notify: &NotifySocket) {
-        if let Err(error) = self.parts.run_dir.remove_for_workers(notify.name()) {
-            debug!("cannot remove {}: {error}", notify.name());
+    pub(super) fn close(&self, notify: &str) {
+        if let Err(error) = self.parts.run_dir.remove_for_workers(notify) {
+            debug!("cannot remove {notify}: {error}");
         }
     }
 

@@ -35,7 +35,7 @@ impl Fleet<'_> {
         let too_late = seat.slot.name() == "ending" && !was_ready;
         let gone = seat.workers.extract_if(.., |worker| worker.id == id).collect::<Vec<_>>();
         for worker in gone {
-            self.close(&worker.notify);
+            self.close(worker.notify.name());
             self.forget(worker.process.pid);
         }
         if self.phase == Phase::Starting {
@@ -95,6 +95,8 @@ impl Fleet<'_> {
         else {
             return Ok(());
         };
+        // What it says later of its bus is noted when something else is.
+        self.changed |= said.bus.is_some() && worker.bus.is_none();
         worker.bus = said.bus.or(worker.bus);
         worker.adopts |= said.adopts;
         if said.ready && !worker.ready {

@@ -66,7 +66,7 @@ impl Fleet<'_> {
             renewed = true;
         }
         for worker in self.seats.iter_mut().flat_map(|seat| &mut seat.workers) {
-            if !run_dir.has_for_workers(worker.notify.name()) {
+            if !worker.notify.is_there(run_dir) {
                 let restored = worker.notify.restore(run_dir);
                 restored.map_err(Error::system("open a notify socket anew"))?;
                 renewed = true;

@@ -42,7 +42,9 @@ impl Fleet<'_> {
             }
             for worker in self.seats.iter().flat_map(|seat| &seat.workers) {
                 kept.insert(name(worker.process.pid), worker.process.pidfd().try_clone()?);
-                kept.insert(notify_name(worker.process.pid), worker.notify.try_clone()?);
+                kept.extend(
+                    notify_names(worker.process.pid).into_iter().zip(worker.notify.try_clone()?),
+                );
             }
             Ok(kept)
         };
@@ -60,7 +62,11 @@ impl Fleet<'_> {
         if let Some(worker) = worker {
             let (pid, process) = (worker.process.pid, worker.process.pidfd().as_fd());
             match worker.notify.try_clone() {
-                Ok(notify) => self.parts.legacy.keep(&notify_name(pid), notify.as_fd()),
+                Ok(sockets) => {
+                    for (name, socket) in notify_names(pid).iter().zip(&sockets) {
+                        self.parts.legacy.keep(name, socket.as_fd());
+                    }
+                }
                 Err(error) => warn!(pid, "cannot keep a notify socket: {error}"),
             }
             self.parts.legacy.keep(&name(pid), process);
@@ -71,7 +77,7 @@ impl Fleet<'_> {
     /// A worker has gone.
     pub(super) fn forget(&mut self, pid: u32) {
         self.changed = true;
-        for name in [name(pid), notify_name(pid)] {
+        for name in notify_names(pid).into_iter().chain([name(pid)]) {
             self.parts.legacy.forget(&name);
         }
     }
@@ -85,9 +91,10 @@ impl Fleet<'_> {
     pub(super) fn manifest(&self) -> Manifest {
         let clock = Clock::now();
         let note = |worker: &Worker| {
-            let &Worker { id, ref process, since, ready, adopts, told, .. } = worker;
+            let &Worker { id, ref process, since, ready, adopts, told, bus, .. } = worker;
             let started = WorkerNote::started(since.elapsed());
-            WorkerNote { id, pid: process.pid, ready, adopts, told, started }
+            let (pid, lost_to_bus) = (process.pid, worker.is_lost_to_bus);
+            WorkerNote { id, pid, ready, adopts, told, started, bus, lost_to_bus }
         };
         let steering = &self.parts.steering;
         let mut manifest = Manifest::new(self.settings, steering.address(), steering.mode());
@@ -157,18 +164,29 @@ impl Fleet<'_> {
         let (now, clock) = (Instant::now(), Clock::now());
         for (slot, SlotNote { life, workers }) in (0..).zip(manifest.slots) {
             let find = |note: WorkerNote| {
-                let pidfd = left.remove(&name(note.pid))?;
                 let notify = run_dir::notify(slot, note.id);
-                let notify = match left.remove(&notify_name(note.pid)) {
-                    Some(socket) => NotifySocket::of(socket, notify),
-                    None => NotifySocket::bind(&self.parts.run_dir, notify),
+                let Some(pidfd) = left.remove(&name(note.pid)) else {
+                    // It ended while nobody looked.
+                    self.close(&notify);
+                    return None;
                 };
-                let notify = notify.ok()?;
+                let sockets = notify_names(note.pid);
+                let sockets = sockets.iter().filter_map(|name| left.remove(name));
+                // Without one, it is watched all the same, and has another one soon.
+                let notify = NotifySocket::of(sockets, &notify).unwrap_or_else(|error| {
+                    error!(slot, pid = note.pid, "cannot take over a notify socket: {error}");
+                    NotifySocket::none(notify)
+                });
                 let watch = |ended| Process::of(note.pid, pidfd, ended);
-                let process = self.watched(slot, note.id, watch).ok()?;
+                let process = self.watched(slot, note.id, watch).inspect_err(|error| {
+                    error!(slot, pid = note.pid, "cannot watch a worker, which is killed: {error}");
+                });
+                let process = process.ok()?;
                 let since = now.checked_sub(note.running()).unwrap_or(now);
-                let WorkerNote { id, ready, adopts, told, .. } = note;
-                Some(Worker { since, ready, adopts, told, ..Worker::new(id, process, notify) })
+                let WorkerNote { id, ready, adopts, told, bus, lost_to_bus, .. } = note;
+                let worker = Worker::new(id, process, notify);
+                let is_lost_to_bus = lost_to_bus;
+                Some(Worker { since, ready, adopts, told, bus, is_lost_to_bus, ..worker })
             };
             let workers: Vec<Worker> = workers.into_iter().filter_map(find).collect();
             let there: Vec<WorkerId> = workers.iter().map(|worker| worker.id).collect();
@@ -176,6 +194,10 @@ impl Fleet<'_> {
             if let Some(seat) = self.seats.get_mut(slot as usize) {
                 *seat = Seat { slot: resumed, workers };
             }
+        }
+        // What belongs to nobody any more.
+        for name in std::mem::take(left).into_keys() {
+            self.parts.legacy.forget(&name);
         }
         self.before = Some(before);
         self.mend_all();
@@ -212,6 +234,7 @@ fn name(pid: u32) -> String {
     format!("{PROCESS}{pid}")
 }
 
-fn notify_name(pid: u32) -> String {
-    format!("notify-{pid}")
+/// Of the socket that has its name, and of the first that had it.
+fn notify_names(pid: u32) -> [String; 2] {
+    [format!("notify-{pid}"), format!("notify-{pid}-first")]
 }
