@@ -148,3 +148,22 @@ async fn half_of_the_engines_queue_is_not_exceeded() {
     client.took(1, 0);
     assert!(!client.is_behind());
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_went_away_holds_up_nobody_and_is_not_blamed() {
+    let backlogs = Backlogs::new(LIMIT);
+    let (id, client) = session(&backlogs);
+    client.put(LIMIT);
+    let begin = Instant::now();
+    let mut room = pin!(backlogs.room(|| vec![id]));
+    assert!(poll(room.as_mut()).is_pending());
+    client.gone();
+    assert!(poll(room.as_mut()).is_ready());
+    // What is said to it until the engine has noticed is not counted.
+    client.put(LIMIT);
+    assert!(!client.is_behind());
+    client.may_bring(LIMIT * 2).await;
+    client.may_bring(LIMIT).await;
+    assert!(begin.elapsed() < PATIENCE && !client.is_given_up());
+    assert_eq!(*backlogs.given_up().borrow(), 0);
+}
