@@ -38,6 +38,8 @@ struct State {
     reader: Option<Waker>,
     writer: Option<Waker>,
     end: Option<Box<dyn FnOnce() + Send>>,
+    /// Nothing that is sent to it can arrive any more.
+    is_gone: bool,
 }
 
 impl Backlog {
@@ -69,6 +71,9 @@ impl Backlog {
     pub(crate) fn put(&self, bytes: usize) {
         let weight = self.backlogs.packet().saturating_add(bytes);
         let mut state = self.lock();
+        if state.is_gone {
+            return;
+        }
         state.waiting = state.waiting.saturating_add(weight);
         state.stuck.get_or_insert_with(Instant::now);
         if state.waiting >= self.backlogs.limit() {
@@ -95,6 +100,12 @@ impl Backlog {
         self.took(0, usize::MAX);
     }
 
+    /// The client went away: nobody waits for it any more, and it is not to blame.
+    pub(crate) fn gone(&self) {
+        self.lock().is_gone = true;
+        self.drained();
+    }
+
     /// A client that fetches waits for something to come, or does so no longer.
     pub(crate) fn waits(&self, waits: bool) {
         self.lock().brought = (!waits).then_some(0);
@@ -115,6 +126,9 @@ impl Backlog {
 
     fn brings(&self, bytes: usize) -> bool {
         let mut state = self.lock();
+        if state.is_gone {
+            return true;
+        }
         let Some(brought) = &mut state.brought else { return true };
         if *brought > 0 && brought.saturating_add(bytes) > self.backlogs.limit() {
             return false;
@@ -156,7 +170,7 @@ impl Backlog {
     }
 
     /// Until when it has to take something; `None` when it is not behind.
-    fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         if self.is_given_up() {
             return None;
         }

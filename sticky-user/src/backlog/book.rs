@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use socketioxide_core::Sid;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::account::Backlog;
@@ -94,15 +95,23 @@ impl Backlogs {
         ids.iter().filter_map(|id| by_id.get(id)?.upgrade()).collect()
     }
 
-    /// Waits until none of these sessions is behind. `ids` is asked again whenever that took time.
+    /// Waits until none of these sessions is behind, but no longer than one client may take: those that
+    /// fell behind meanwhile have room for one packet more. `ids` is asked again whenever that took time.
     pub(crate) async fn room(&self, ids: impl Fn() -> Vec<Sid>) -> Vec<Arc<Backlog>> {
+        let begin = Instant::now();
         loop {
             let backlogs = self.of(&ids());
-            let Some(behind) = backlogs.iter().find(|backlog| backlog.is_behind()) else {
+            let behind = backlogs.iter().filter_map(|one| Some((one.deadline()?, one)));
+            // One after the other, the latest last: their times run side by side.
+            let Some((deadline, behind)) = behind.min_by_key(|(deadline, _)| *deadline) else {
                 return backlogs;
             };
-            // One after the other: their times run side by side.
-            behind.room().await;
+            let end = begin + self.patience();
+            if end < deadline && end <= Instant::now() {
+                return backlogs;
+            }
+            // Those that were behind from the beginning are late by now.
+            let _ = timeout_at(end, behind.room()).await;
         }
     }
 

@@ -148,3 +148,51 @@ async fn half_of_the_engines_queue_is_not_exceeded() {
     client.took(1, 0);
     assert!(!client.is_behind());
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_went_away_holds_up_nobody_and_is_not_blamed() {
+    let backlogs = Backlogs::new(LIMIT);
+    let (id, client) = session(&backlogs);
+    client.put(LIMIT);
+    let begin = Instant::now();
+    let mut room = pin!(backlogs.room(|| vec![id]));
+    assert!(poll(room.as_mut()).is_pending());
+    client.gone();
+    assert!(poll(room.as_mut()).is_ready());
+    // What is said to it until the engine has noticed is not counted.
+    client.put(LIMIT);
+    assert!(!client.is_behind());
+    client.may_bring(LIMIT * 2).await;
+    client.may_bring(LIMIT).await;
+    assert!(begin.elapsed() < PATIENCE && !client.is_given_up());
+    assert_eq!(*backlogs.given_up().borrow(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_fall_behind_one_after_the_other_hold_a_message_up_no_longer_than_one() {
+    let backlogs = Backlogs::new(LIMIT);
+    let sessions: Vec<_> = (0..3).map(|_| session(&backlogs)).collect();
+    let ids: Vec<_> = sessions.iter().map(|(id, _)| *id).collect();
+    let begin = Instant::now();
+    sessions[0].1.put(LIMIT);
+    let fall_behind = async {
+        for (_, client) in &sessions[1..] {
+            tokio::time::sleep(PATIENCE - Duration::from_secs(1)).await;
+            client.put(LIMIT);
+        }
+    };
+    let (told, ()) = tokio::join!(
+        async {
+            let told = backlogs.room(|| ids.clone()).await;
+            (told.len(), begin.elapsed())
+        },
+        fall_behind
+    );
+    assert_eq!(told.0, 3);
+    assert!(told.1 < PATIENCE + Duration::from_secs(1), "{:?}", told.1);
+    // The others had time left, until the next message.
+    let given_up = || sessions.iter().filter(|(_, client)| client.is_given_up()).count();
+    assert_eq!(given_up(), 1);
+    backlogs.room(|| ids.clone()).await;
+    assert_eq!(given_up(), 3);
+}

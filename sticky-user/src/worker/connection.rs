@@ -154,7 +154,10 @@ impl Connection {
                 }
             }
             // The reader learns of it.
-            Poll::Ready(Err(_)) => self.writing = Writing::default(),
+            Poll::Ready(Err(_)) => {
+                self.takes_no_more();
+                self.writing = Writing::default();
+            }
             Poll::Pending => {
                 self.writing.is_full();
                 if let Some(backlog) = self.websocket.backlog() {
@@ -165,6 +168,17 @@ impl Connection {
         }
         if let Some(reader) = self.reader.take() {
             reader.wake();
+        }
+    }
+
+    /// Nothing arrives any more that is sent to the session. One that was only about to go over to this
+    /// WebSocket is not concerned.
+    fn takes_no_more(&self) {
+        if let Some(backlog) = self.websocket.backlog()
+            && self.writing.is_frames()
+            && !self.websocket.is_upgrading()
+        {
+            backlog.gone();
         }
     }
 }
@@ -237,6 +251,7 @@ impl AsyncWrite for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.takes_no_more();
         self.websocket.upgraded();
         // A connection that is closed while something is left to read is reset, and what was
         // written last may be lost to the client.
@@ -261,3 +276,6 @@ impl Connected<IncomingStream<'_, Incoming>> for Peer {
         Self { address: *stream.remote_addr(), websocket: Arc::clone(&stream.io().websocket) }
     }
 }
+
+#[cfg(test)]
+mod tests;

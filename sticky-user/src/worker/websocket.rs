@@ -55,6 +55,10 @@ impl Websocket {
         *self.upgrading() = None;
     }
 
+    pub(super) fn is_upgrading(&self) -> bool {
+        self.upgrading().is_some()
+    }
+
     fn upgrading(&self) -> MutexGuard<'_, Option<TaskTrackerToken>> {
         self.upgrading.lock().unwrap_or_else(PoisonError::into_inner)
     }

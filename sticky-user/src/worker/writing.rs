@@ -42,6 +42,11 @@ impl Writing {
         backlog.took(messages, bytes.len());
     }
 
+    /// Whether the connection has become a WebSocket.
+    pub(super) fn is_frames(&self) -> bool {
+        self.frames.is_some()
+    }
+
     /// All was written that there was. That tells nothing when the kernel took no more in between: then
     /// the WebSocket may have more.
     pub(super) fn flushed(&mut self, websocket: &Websocket) {

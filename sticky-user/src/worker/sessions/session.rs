@@ -148,6 +148,7 @@ impl State {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.backlog.gone();
         if let Some(registry) = self.registry.upgrade() {
             let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
             registry.gone(self.number, state.id.take(), self.told.is_cancelled());
