@@ -99,13 +99,13 @@ impl Process {
         let exit = readiness::watch(guard.try_clone()?, Interest::READABLE)?;
         // While its guard lives, which does not wait for it before, the number is the worker's own.
         let worker = pidfd_open(group, PidfdFlags::NONBLOCK).ok().filter(|_| !has_ended(&guard));
-        let watched = worker.as_ref().map(|worker| {
+        let own_exit = worker.as_ref().map(|worker| {
             let worker = worker.try_clone()?;
             readiness::watch(worker, Interest::READABLE)
         });
-        let watched = watched.transpose()?;
+        let own_exit = own_exit.transpose()?;
         let watcher = tokio::spawn(async move {
-            if let Some(worker) = &watched {
+            if let Some(worker) = &own_exit {
                 tokio::select! {
                     _ = end(&exit) => {}
                     _ = end(worker) => hurry(&exit, group).await,
@@ -113,7 +113,7 @@ impl Process {
             }
             // An error would be of the runtime, which then ends too.
             let _ = end(&exit).await;
-            if let Some(worker) = watched.filter(|worker| !has_ended(worker.get_ref())) {
+            if let Some(worker) = own_exit.filter(|worker| !has_ended(worker.get_ref())) {
                 bereft(&worker, group).await;
             }
             finish();
