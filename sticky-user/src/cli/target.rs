@@ -127,10 +127,9 @@ impl Target {
     /// Asks for a reload and tells each step of it.
     pub(super) fn reload(&self, mut step: impl FnMut(Progress)) -> Result<(), TargetError> {
         self.with(async |path| {
-            let reload = reload(path, &mut step);
             let reloaded = tokio::select! {
                 biased;
-                reloaded = reload => reloaded,
+                reloaded = reload(path, &mut step) => reloaded,
                 lost = lost(path, LIMIT) => Err(lost),
             };
             or_gone(path, reloaded).await
@@ -204,10 +203,12 @@ async fn status(path: &Path, limit: Duration) -> Result<Status, TargetError> {
 
 /// A supervisor that died in the middle says nothing of it; its keeper does.
 async fn or_gone<T>(path: &Path, result: Result<T, TargetError>) -> Result<T, TargetError> {
-    match status(path, LIMIT).await {
-        Err(gone @ TargetError::Gone(_)) => Err(gone),
-        _ => result,
+    if !matches!(result, Err(TargetError::Silent { .. }))
+        && let Err(gone @ TargetError::Gone(_)) = status(path, LIMIT).await
+    {
+        return Err(gone);
     }
+    result
 }
 
 /// Resolves when the supervisor does not answer any more: what has become of it.
@@ -215,9 +216,8 @@ async fn lost(path: &Path, limit: Duration) -> TargetError {
     use TargetError::{Gone, NotRunning, Silent};
     loop {
         sleep(PAUSE).await; // real delay: nothing tells that somebody answers no more
-        if let Err(error @ (Gone(_) | NotRunning { .. } | Silent { .. })) =
-            status(path, limit).await
-        {
+        let status = status(path, limit).await;
+        if let Err(error @ (Gone(_) | NotRunning { .. } | Silent { .. })) = status {
             return error;
         }
     }
