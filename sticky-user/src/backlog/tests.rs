@@ -177,6 +177,7 @@ async fn clients_that_fall_behind_one_after_the_other_hold_a_message_up_no_longe
     sessions[0].1.put(LIMIT);
     let fall_behind = async {
         for (_, client) in &sessions[1..] {
+            // real delay: of a clock that stands still, and jumps
             tokio::time::sleep(PATIENCE - Duration::from_secs(1)).await;
             client.put(LIMIT);
         }

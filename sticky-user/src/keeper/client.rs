@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, socket_with, socketpair,
 };
@@ -20,8 +20,8 @@ use tokio::time::timeout;
 
 use super::Estate;
 use super::message::{Message, receive, send};
-use crate::sys::inherited;
 use crate::sys::readiness::{self, Watched};
+use crate::sys::{credentials, inherited};
 
 /// A keeper that runs answers at once.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -193,7 +193,7 @@ fn reached(path: &Path) -> io::Result<(OwnedFd, Watched<OwnedFd>, Pid)> {
         set_socket_timeout(&socket, timeout, Some(PATIENCE))?;
     }
     connect(&socket, &address)?;
-    let pid = socket_peercred(&socket)?.pid;
+    let pid = credentials::peer(&socket)?.pid.ok_or(io::ErrorKind::NotFound)?;
     Ok((socket, watched(pid)?, pid))
 }
 

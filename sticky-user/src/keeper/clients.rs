@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::sockopt::socket_peercred;
 use rustix::net::{SendFlags, SocketFlags, accept_with, send};
 use rustix::process::geteuid;
+
+use crate::sys::credentials;
 
 /// At most so many at once; for another, the one that is here longest is sent away.
 const MOST: usize = 32;
@@ -43,7 +44,7 @@ impl Clients {
                 Err(Errno::AGAIN) => break,
                 accepted => accepted?,
             };
-            let user = socket_peercred(&socket).map(|peer| peer.uid);
+            let user = credentials::peer(&socket).map(|peer| peer.uid);
             if !user.is_ok_and(|user| user.is_root() || user == geteuid()) {
                 continue;
             }

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, accept_with, listen, sockopt::socket_peercred};
+use rustix::net::{SocketFlags, accept_with, listen};
 use rustix::process::{Pid, PidfdFlags, geteuid, pidfd_open};
 
 use super::clients::Clients;
 use super::message::{Message, receive, send};
 use super::{CONTROL, PROCESS, Vacancy};
+use crate::sys::credentials;
 
 /// Pause after a failure, such as no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -48,7 +49,7 @@ struct Supervisor {
 
 impl Supervisor {
     fn of(socket: OwnedFd) -> Self {
-        let pid = socket_peercred(&socket).map(|peer| peer.pid).ok();
+        let pid = credentials::peer(&socket).ok().and_then(|peer| peer.pid);
         let process = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         Self { socket, pid, process }
     }
@@ -184,7 +185,7 @@ fn accepted(listener: &OwnedFd) -> Option<Supervisor> {
         pause();
         return None;
     };
-    let ours = socket_peercred(&next).is_ok_and(|peer| peer.uid == geteuid());
+    let ours = credentials::peer(&next).is_ok_and(|peer| peer.uid == geteuid());
     ours.then(|| Supervisor::of(next))
 }
 

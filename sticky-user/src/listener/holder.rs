@@ -10,6 +10,8 @@ use super::diag;
 
 /// Enough to find the culprit; 256 workers would fill a screen.
 const MOST_NAMED: usize = 4;
+/// The name that a keeper gives itself.
+const KEEPER: &str = "sticky-keeper";
 /// Nobody waits longer for a name, however many processes and open files there are.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -27,8 +29,22 @@ pub(super) fn describe(address: SocketAddr) -> String {
     if owners.is_empty() {
         return format!(" by a process of user {}", first.uid);
     }
+    let hint = left_behind(&owners);
     let owners: Vec<String> = owners.iter().map(|(name, pids)| named(name, pids)).collect();
-    format!(" by {} of user {}", owners.join(", "), first.uid)
+    format!(" by {} of user {}{hint}", owners.join(", "), first.uid)
+}
+
+/// What to do where it is what a supervisor left that nobody can find any more.
+fn left_behind(owners: &BTreeMap<String, Vec<i32>>) -> String {
+    if !owners.contains_key(KEEPER) {
+        return String::new();
+    }
+    let pids: Vec<String> = owners.values().flatten().map(i32::to_string).collect();
+    format!(
+        " (the keeper and the workers of a supervisor of sticky: if that has gone and its directory was \
+         removed, end them with `kill {}`)",
+        pids.join(" ")
+    )
 }
 
 fn named(name: &str, pids: &[i32]) -> String {
@@ -53,4 +69,17 @@ fn holds(process: &Process, inodes: &HashSet<u64>, until: Instant) -> bool {
     descriptors
         .take_while(|_| Instant::now() < until)
         .any(|fd| matches!(fd.target, FDTarget::Socket(inode) if inodes.contains(&inode)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_supervisor_left_is_named() {
+        let mut owners = BTreeMap::from([("python3".to_owned(), vec![7, 8])]);
+        assert_eq!(left_behind(&owners), "");
+        owners.insert(KEEPER.into(), vec![9]);
+        assert!(left_behind(&owners).contains("`kill 7 8 9`"));
+    }
 }

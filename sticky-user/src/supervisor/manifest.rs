@@ -39,6 +39,7 @@ pub(super) struct SlotNote {
 
 /// One worker's process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "none of them says anything of another")]
 pub(super) struct WorkerNote {
     pub(super) id: WorkerId,
     pub(super) pid: u32,

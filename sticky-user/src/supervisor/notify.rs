@@ -3,17 +3,14 @@
 //! Each worker has a socket of its own, by which it is known who speaks. Workers of one user can write
 //! to each other's all the same, so the kernel is asked of each message whose it is.
 
-use std::io::{self, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::net::SocketType;
 use rustix::net::sockopt::set_socket_passcred;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SocketType, recvmsg,
-};
 use rustix::process::Pid;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
@@ -23,6 +20,7 @@ use tracing::error;
 use super::run_dir::RunDir;
 use super::speakers::Strangers;
 use crate::bus::Health;
+use crate::sys::credentials::{self, Received};
 
 /// The longest message that is read; systemd has the same limit.
 const LONGEST: usize = 4096;
@@ -81,10 +79,10 @@ pub(super) struct NotifySocket {
 
 impl NotifySocket {
     /// Opens it, for the worker to write to.
-    pub(super) fn bind(run_dir: &RunDir, name: String) -> io::Result<Self> {
-        let socket = run_dir.bind_for_workers(&name, SocketType::DGRAM)?;
+    pub(super) fn bind(run_dir: &RunDir, name: &str) -> io::Result<Self> {
+        let socket = run_dir.bind_for_workers(name, SocketType::DGRAM)?;
         set_socket_passcred(&socket, true)?;
-        Self::of([socket], &name)
+        Self::of([socket], name)
     }
 
     /// Those that an earlier supervisor opened, with all that waits in them: as they were
@@ -102,7 +100,7 @@ impl NotifySocket {
 
     /// Opens it anew, where the worker looks for it and no longer finds it.
     pub(super) fn restore(&mut self, run_dir: &RunDir) -> io::Result<()> {
-        let Self { mut sockets, .. } = Self::bind(run_dir, self.name.clone())?;
+        let Self { mut sockets, .. } = Self::bind(run_dir, &self.name)?;
         std::mem::swap(&mut self.sockets, &mut sockets);
         // A worker that keeps its socket has connected to the first.
         self.sockets.extend(sockets.pop());
@@ -182,21 +180,11 @@ struct Message {
 
 fn receive(socket: &UnixDatagram) -> io::Result<Option<Message>> {
     let mut text = [0; LONGEST];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let message = recvmsg(socket, &mut [IoSliceMut::new(&mut text)], &mut control, flags)?;
-    let mut sender = None;
-    for ancillary in control.drain() {
-        // Descriptors that came along are closed here, by being dropped.
-        if let RecvAncillaryMessage::ScmCredentials(credentials) = ancillary {
-            sender = Some(credentials.pid);
-        }
-    }
-    if message.flags.contains(ReturnFlags::TRUNC) {
+    let Received { length, truncated, sender } = credentials::receive(socket, &mut text)?;
+    if truncated {
         return Ok(None);
     }
-    let said = Notification::of(text.get(..message.bytes).unwrap_or_default());
+    let said = Notification::of(text.get(..length).unwrap_or_default());
     Ok(Some(Message { sender, said }))
 }
 

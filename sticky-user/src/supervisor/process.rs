@@ -99,14 +99,14 @@ impl Process {
         // While its guard lives, which does not wait for it before, the number is the worker's own.
         let worker = pidfd_open(group, PidfdFlags::NONBLOCK).ok().filter(|_| !has_ended(&guard));
         let watch = |pidfd: &OwnedFd| readiness::watch(pidfd.try_clone()?, Interest::READABLE);
-        let watches =
+        let both =
             || -> io::Result<_> { Ok((watch(&guard)?, worker.as_ref().map(watch).transpose()?)) };
-        let (exit, its_end) = watches().inspect_err(|_| {
+        let (exit, of_worker) = both().inspect_err(|_| {
             // Nobody would know of its end. One that has ended is fine.
             let _ = pidfd_send_signal(&guard, Signal::KILL);
         })?;
         let watcher = tokio::spawn(async move {
-            if let Some(worker) = &its_end {
+            if let Some(worker) = &of_worker {
                 tokio::select! {
                     _ = end(&exit) => {}
                     _ = end(worker) => hurry(&exit, group).await,
@@ -114,7 +114,7 @@ impl Process {
             }
             // An error would be of the runtime, which then ends too.
             let _ = end(&exit).await;
-            if let Some(worker) = its_end.filter(|worker| !has_ended(worker.get_ref())) {
+            if let Some(worker) = of_worker.filter(|worker| !has_ended(worker.get_ref())) {
                 bereft(&worker, group).await;
             }
             finish();

@@ -1,6 +1,7 @@
 //! System calls that no crate wraps: the only room with `unsafe`.
 
 pub mod close_range;
+pub mod credentials;
 pub mod fd_passing;
 pub mod inherited;
 pub mod message;

@@ -99,7 +99,7 @@ impl Fleet<'_> {
     fn start(&mut self, slot: u32, id: WorkerId) -> io::Result<()> {
         self.restore_for_a_worker().map_err(io::Error::other)?;
         self.undo(slot)?;
-        let notify = NotifySocket::bind(&self.parts.run_dir, run_dir::notify(slot, id))?;
+        let notify = NotifySocket::bind(&self.parts.run_dir, &run_dir::notify(slot, id))?;
         let (launched, process) = match self.launch(slot, id, &notify) {
             Ok(launched) => launched,
             Err(error) => {
