@@ -154,11 +154,10 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
     ) -> Result<Self::AckStream, Self::Error> {
         let _turn = self.backlogs.turn(opts.sid, &opts.rooms).await;
         let bytes = bytes_in(&packet);
-        let backlogs = self.room(&opts).await;
-        let acks = self.inner.broadcast_with_ack(packet, opts, timeout).await?;
-        for backlog in backlogs {
+        for backlog in self.room(&opts).await {
             backlog.put(bytes);
         }
+        let acks = self.inner.broadcast_with_ack(packet, opts, timeout).await?;
         Ok(Acks(Box::pin(acks)))
     }
 
