@@ -152,6 +152,7 @@ impl Backlog {
         true
     }
 
+    #[cfg(test)]
     pub(crate) fn is_behind(&self) -> bool {
         !self.is_given_up() && self.lock().behind.is_some()
     }
@@ -195,7 +196,7 @@ impl Backlog {
     }
 
     /// Ends the session: its client did not read what was sent to it.
-    fn give_up(&self) {
+    pub(super) fn give_up(&self) {
         if self.end() {
             self.backlogs.count_given_up();
         }
