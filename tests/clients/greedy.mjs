@@ -1,6 +1,6 @@
 // Clients that send and do not read: what their worker makes of it.
 //
-// Input: { url, address, messages, length }. A client over a WebSocket, and one that polls, ask for an
+// Input: { url, address, messages, length }. A client over a WebSocket, and some that poll, ask for an
 // echo of so many messages of so many letters each, and read none of it, until the server takes no
 // more. Output: how much the worker's memory grew by that, in bytes, and how many messages it took.
 import { readFileSync } from 'node:fs';
@@ -25,20 +25,38 @@ await main(async ({ url, address, messages, length }) => {
 
   const agent = new http.Agent({ localAddress: address, keepAlive: false });
   const path = '/socket.io/?EIO=4&transport=polling';
-  const open = await request(agent, url + path);
-  const { sid } = JSON.parse(open.slice(1));
-  const session = `${url}${path}&sid=${sid}`;
-  await request(agent, session, '40');
+  const session = await opened(agent, url + path);
   let brought = 0;
   const bring = (async () => {
     for (; brought < messages; brought += 1) await request(agent, session, packet);
   })().catch(() => {});
   await still(() => brought);
+  const accepted = brought;
+
+  // The same without saying how much it is, and requests that are short and have long answers.
+  const chunked = await opened(agent, url + path);
+  const bringMore = (async () => {
+    for (let count = 0; count < messages; count += 1) await request(agent, chunked, packet, true);
+  })().catch(() => {});
+  const asking = await opened(agent, url + path);
+  for (let room = 0; room < 31; room += 1) {
+    await request(agent, asking, `42${JSON.stringify(['join', String.fromCodePoint(0x10400 + room).repeat(64)])}`);
+  }
+  const joins = Array(60_000).fill('420["join","a"]').join('\x1e');
+  const ask = request(agent, asking, joins).catch(() => {});
+  await delay(STILL);
 
   const grown = resident(pid) - before;
-  bring.catch(() => {});
-  return { grown, taken, brought };
+  await Promise.all([bring, bringMore, ask]);
+  return { grown, taken, brought: accepted };
 });
+
+/** Opens a session by long-polling and gives its address. */
+async function opened(agent, url) {
+  const { sid } = JSON.parse((await request(agent, url)).slice(1));
+  await request(agent, `${url}&sid=${sid}`, '40');
+  return `${url}&sid=${sid}`;
+}
 
 /** Waits until a number has not changed for a while. */
 async function still(number) {
@@ -52,7 +70,7 @@ function resident(pid) {
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)[1]) * 1024;
 }
 
-function request(agent, url, body) {
+function request(agent, url, body, chunked = false) {
   return new Promise((resolve, reject) => {
     const sent = http.request(url, { agent, method: body === undefined ? 'GET' : 'POST' }, (answer) => {
       let text = '';
@@ -60,6 +78,7 @@ function request(agent, url, body) {
       answer.on('end', () => (answer.statusCode === 200 ? resolve(text) : reject(new Error(text))));
     });
     sent.on('error', reject);
-    sent.end(body);
+    if (chunked) sent.write(body.slice(0, 1));
+    sent.end(chunked ? body.slice(1) : body);
   });
 }

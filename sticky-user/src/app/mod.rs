@@ -19,8 +19,9 @@ use crate::worker::{Worker, sessions};
 /// As much as a client may send at once, in bytes, over either transport.
 const MAX_MESSAGE: usize = 1_000_000;
 
-/// More packets than the library lets wait for a client (`--client-buffer`): none is lost here.
-const MAX_WAITING: usize = 1 << 20;
+/// Twice the packets that the library lets wait for a client as a rule (2 MiB of 256 bytes each): the other
+/// half is for answers.
+const MAX_WAITING: usize = 16_384;
 
 /// Serves the chat at the slot that the environment names, until the worker is told to end.
 ///

@@ -9,8 +9,8 @@ use socketioxide_core::Sid;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::PATIENCE;
 use super::book::Backlogs;
+use super::{PATIENCE, UNFETCHED};
 
 /// What waits for one session's client, and whether the session is heard meanwhile.
 pub(crate) struct Backlog {
@@ -33,8 +33,8 @@ struct State {
     stuck: Option<Instant>,
     /// Since when it is behind: the limit was reached, and half of it was not since.
     behind: Option<Instant>,
-    /// Bytes that a client that fetches has brought since it has fetched; `None` while it waits for more.
-    brought: Option<usize>,
+    /// What a client that fetches has brought and not fetched the like of; `None` while it waits for more.
+    brought: Option<Brought>,
     reader: Option<Waker>,
     writer: Option<Waker>,
     end: Option<Box<dyn FnOnce() + Send>>,
@@ -42,12 +42,18 @@ struct State {
     is_gone: bool,
 }
 
+#[derive(Default)]
+struct Brought {
+    packets: usize,
+    bytes: usize,
+}
+
 impl Backlog {
     pub(crate) fn new(backlogs: &Backlogs) -> Arc<Self> {
         Arc::new(Self {
             backlogs: backlogs.clone(),
             id: OnceLock::new(),
-            state: Mutex::new(State { brought: Some(0), ..State::default() }),
+            state: Mutex::new(State { brought: Some(Brought::default()), ..State::default() }),
             left: Notify::new(),
             given_up: AtomicBool::new(false),
             sending: AtomicUsize::new(0),
@@ -87,7 +93,10 @@ impl Backlog {
         let mut state = self.lock();
         state.waiting = state.waiting.saturating_sub(weight);
         state.stuck = (state.waiting > 0).then(Instant::now);
-        state.brought = state.brought.map(|_| 0);
+        if let Some(brought) = &mut state.brought {
+            brought.packets = brought.packets.saturating_sub(packets);
+            brought.bytes = brought.bytes.saturating_sub(bytes);
+        }
         if state.behind.is_some() && state.waiting <= self.backlogs.limit() / 2 {
             state.behind = None;
         }
@@ -108,35 +117,42 @@ impl Backlog {
 
     /// A client that fetches waits for something to come, or does so no longer.
     pub(crate) fn waits(&self, waits: bool) {
-        self.lock().brought = (!waits).then_some(0);
+        self.lock().brought = (!waits).then(Brought::default);
         if waits {
             self.drained();
         }
     }
 
-    /// Waits until the client may bring `bytes`: not while its broadcasts are not done; and as long as
-    /// it fetches nothing, it may bring as much as may wait for it.
-    pub(crate) async fn may_bring(&self, bytes: usize) {
-        let fetches = self.until(|| self.is_given_up() || self.brings(bytes));
+    /// Waits until the client may bring so much: not while its broadcasts are not done; and as long as
+    /// it fetches nothing, it may bring as many bytes as may wait for it, and [`UNFETCHED`] packets, for
+    /// each may have an answer.
+    pub(crate) async fn may_bring(&self, packets: usize, bytes: usize) {
+        let fetches = self.until(|| self.is_given_up() || self.brings(packets, bytes));
         if timeout(PATIENCE, fetches).await.is_err() {
             self.give_up();
         }
         self.until(|| self.is_given_up() || !self.is_sending()).await;
     }
 
-    fn brings(&self, bytes: usize) -> bool {
+    fn brings(&self, packets: usize, bytes: usize) -> bool {
         let mut state = self.lock();
         if state.is_gone {
             return true;
         }
         let Some(brought) = &mut state.brought else { return true };
-        if *brought > 0 && brought.saturating_add(bytes) > self.backlogs.limit() {
+        let fits =
+            |has: usize, more, most| more == 0 || has == 0 || has.saturating_add(more) <= most;
+        if !fits(brought.bytes, bytes, self.backlogs.limit())
+            || !fits(brought.packets, packets, UNFETCHED)
+        {
             return false;
         }
-        *brought = brought.saturating_add(bytes);
+        brought.bytes = brought.bytes.saturating_add(bytes);
+        brought.packets = brought.packets.saturating_add(packets);
         true
     }
 
+    #[cfg(test)]
     pub(crate) fn is_behind(&self) -> bool {
         !self.is_given_up() && self.lock().behind.is_some()
     }
@@ -180,7 +196,7 @@ impl Backlog {
     }
 
     /// Ends the session: its client did not read what was sent to it.
-    fn give_up(&self) {
+    pub(super) fn give_up(&self) {
         if self.end() {
             self.backlogs.count_given_up();
         }

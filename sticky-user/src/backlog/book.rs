@@ -124,6 +124,11 @@ impl Backlogs {
         }
     }
 
+    /// Ends these sessions: their clients missed something.
+    pub(crate) fn end(&self, ids: &[Sid]) {
+        self.of(ids).iter().for_each(|backlog| backlog.give_up());
+    }
+
     /// Ends all sessions, for it is not known which of their clients missed something. How many these were.
     pub(crate) fn end_all(&self) -> usize {
         let ended = self.all().iter().filter(|backlog| backlog.end()).count();

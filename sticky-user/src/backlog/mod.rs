@@ -25,6 +25,9 @@ pub(crate) use book::Backlogs;
 /// What a packet weighs beside its bytes, at least.
 const PACKET: usize = 256;
 
+/// So many packets a client that polls may bring until it fetches.
+pub(crate) const UNFETCHED: usize = 256;
+
 /// The variable that says how much may wait for a client, in bytes.
 pub(crate) const CLIENT_BUFFER: &str = "STICKY_CLIENT_BUFFER";
 

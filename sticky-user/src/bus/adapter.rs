@@ -6,13 +6,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::{FusedStream, Stream};
-use socketioxide_core::adapter::errors::{AdapterError, BroadcastError};
+use socketioxide_core::adapter::errors::{AdapterError, BroadcastError, SocketError};
 use socketioxide_core::adapter::remote_packet::{RequestOut, RequestTypeOut};
 use socketioxide_core::adapter::{
     BroadcastFlags, BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter,
     RemoteSocketData, Room, RoomParam, SocketEmitter,
 };
 use socketioxide_core::packet::Packet;
+use socketioxide_core::parser::Parse;
 use socketioxide_core::{Sid, Uid};
 use socketioxide_redis::drivers::Driver;
 use socketioxide_redis::{CustomRedisAdapter, RedisAdapterConfig, RedisAdapterCtr};
@@ -71,6 +72,20 @@ impl<E: SocketEmitter> Adapter<E> {
     /// Waits until the clients of this worker have room for a packet.
     async fn room(&self, opts: &BroadcastOptions) -> Vec<Arc<Backlog>> {
         self.backlogs.room(|| self.members(opts)).await
+    }
+
+    /// Ends the sessions that missed a packet, since the engine's queue of each is full: of direct packets,
+    /// which are not on the account. An ack that no client waits for, and all ignore, tells which these are.
+    fn end_full(&self, opts: &BroadcastOptions) {
+        let local = self.get_local();
+        let Ok(nothing) = local.parser().encode_value::<[(); 0]>(&[], None) else { return };
+        let mut full = self.members(opts);
+        full.retain(|&id| {
+            let probe = Packet::ack(local.path().clone(), nothing.clone(), i64::MAX);
+            let told = local.broadcast(probe, BroadcastOptions::new(id));
+            told.is_err_and(|errors| errors.iter().any(is_full))
+        });
+        self.backlogs.end(&full);
     }
 
     /// Tells the other workers.
@@ -143,7 +158,13 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
         for backlog in self.room(&opts).await {
             backlog.put(bytes);
         }
-        Ok(self.get_local().broadcast(packet, opts)?)
+        let told = self.get_local().broadcast(packet, opts.clone());
+        if let Err(errors) = &told
+            && errors.iter().any(is_full)
+        {
+            self.end_full(&opts);
+        }
+        Ok(told?)
     }
 
     async fn broadcast_with_ack(
@@ -154,11 +175,10 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
     ) -> Result<Self::AckStream, Self::Error> {
         let _turn = self.backlogs.turn(opts.sid, &opts.rooms).await;
         let bytes = bytes_in(&packet);
-        let backlogs = self.room(&opts).await;
-        let acks = self.inner.broadcast_with_ack(packet, opts, timeout).await?;
-        for backlog in backlogs {
+        for backlog in self.room(&opts).await {
             backlog.put(bytes);
         }
+        let acks = self.inner.broadcast_with_ack(packet, opts, timeout).await?;
         Ok(Acks(Box::pin(acks)))
     }
 
@@ -196,6 +216,10 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
     fn get_local(&self) -> &CoreLocalAdapter<E> {
         self.inner.get_local()
     }
+}
+
+fn is_full(error: &SocketError) -> bool {
+    matches!(error, SocketError::InternalChannelFull)
 }
 
 /// Acks from this worker's clients and all others'.

@@ -81,8 +81,7 @@ impl Door {
         match session {
             Known::Unknown => next.run(request).await,
             Known::Here(session) if !session.has_ended() => {
-                polling::may_bring(&session, &request).await;
-                let response = next.run(request).await;
+                let response = polling::bring(&session, request, self.most, next).await;
                 let ended = session.is_told() && !response.status().is_success();
                 if ended { TAKEN.into_response() } else { response }
             }

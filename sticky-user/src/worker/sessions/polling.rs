@@ -7,13 +7,15 @@ use std::task::Poll;
 
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::Request;
-use axum::http::{Uri, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use tokio::task::yield_now;
 
 use super::door::forget;
 use super::registry::Registry;
 use super::session::Session;
+use crate::backlog::UNFETCHED;
 
 /// Between two packets of a payload.
 const SEPARATOR: u8 = 0x1e;
@@ -56,13 +58,36 @@ impl Drop for Waits<'_> {
     }
 }
 
-/// Waits until a client that brings packets is to be heard.
-pub(super) fn may_bring<'a>(
-    session: &'a Session,
-    request: &Request,
-) -> impl Future<Output = ()> + Send + use<'a> {
-    let bytes = request.body().size_hint().lower();
-    session.backlog.may_bring(usize::try_from(bytes).unwrap_or(usize::MAX))
+/// A client brings packets, at most so many bytes: the engine gets a few at a time, as many as may be
+/// answered, and all of them only when the client fetches meanwhile.
+pub(super) async fn bring(
+    session: &Session,
+    request: Request,
+    most: usize,
+    next: Next,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let bytes = body.size_hint().exact().map_or(most, |bytes| bytes.try_into().unwrap_or(most));
+    session.backlog.may_bring(0, bytes.min(most)).await;
+    let Ok(body) = to_bytes(body, most).await else {
+        forget(head.uri, next).await;
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let mut rest = body;
+    loop {
+        let ends = rest.iter().enumerate().filter(|(_, byte)| **byte == SEPARATOR);
+        let end = ends.map(|(at, _)| at).nth(UNFETCHED - 1);
+        let few = rest.split_to(end.unwrap_or(rest.len()));
+        let packets = few.split(|byte| *byte == SEPARATOR).count();
+        session.backlog.may_bring(packets, 0).await;
+        let response = next.clone().run(Request::from_parts(head.clone(), few.into())).await;
+        if end.is_none() || !response.status().is_success() {
+            return response;
+        }
+        let _ = rest.split_to(1);
+        // Those that answer get their turn.
+        yield_now().await;
+    }
 }
 
 /// Lets the engine forget the session at `uri` when it is given up.
