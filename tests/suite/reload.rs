@@ -4,6 +4,7 @@ mod release;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::thread;
 
 use harness::http::{connect, read_answer, whoami};
@@ -100,15 +101,20 @@ fn a_worker_that_does_not_get_ready_leaves_the_old_one(mode: Mode) {
     sticky.stop();
 }
 
+/// Workers that get ready only while there is a file at `gate`, as now.
+fn start_gated(mode: Mode, gate: &Path) -> Sticky {
+    fs::write(gate, "").unwrap();
+    Sticky::new(mode, WORKERS)
+        .worker([binaries::worker_script("gated.sh")])
+        .env("GATE", gate)
+        .env("STICKY_BINARY", binaries::sticky())
+        .start()
+}
+
 fn one_at_a_time(mode: Mode) {
     let folder = TempDir::with_prefix("sticky-test-").unwrap();
     let gate = folder.path().join("gate");
-    fs::write(&gate, "").unwrap();
-    let sticky = Sticky::new(mode, WORKERS)
-        .worker([binaries::worker_script("gated.sh")])
-        .env("GATE", &gate)
-        .env("STICKY_BINARY", binaries::sticky())
-        .start();
+    let sticky = start_gated(mode, &gate);
     let before = sticky.workers();
 
     fs::remove_file(&gate).unwrap();
@@ -134,12 +140,7 @@ fn one_at_a_time(mode: Mode) {
 fn an_old_worker_that_dies_meanwhile_is_replaced(mode: Mode) {
     let folder = TempDir::with_prefix("sticky-test-").unwrap();
     let gate = folder.path().join("gate");
-    fs::write(&gate, "").unwrap();
-    let sticky = Sticky::new(mode, WORKERS)
-        .worker([binaries::worker_script("gated.sh")])
-        .env("GATE", &gate)
-        .env("STICKY_BINARY", binaries::sticky())
-        .start();
+    let sticky = start_gated(mode, &gate);
     let before = sticky.workers();
     fs::remove_file(&gate).unwrap();
     let reload = thread::scope(|scope| {

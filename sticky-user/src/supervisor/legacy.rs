@@ -9,9 +9,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
+use super::deadline::at;
 use super::run_dir::RunDir;
 use super::service_manager::ServiceManager;
 use super::spawn::{self, Launched};
@@ -278,12 +279,5 @@ fn lost(error: io::Error) -> Heard {
     match error.kind() {
         BrokenPipe | ConnectionReset | UnexpectedEof => Heard::Ended,
         _ => Heard::Broken(error),
-    }
-}
-
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => future::pending().await,
     }
 }

@@ -7,6 +7,7 @@
 pub mod backoff;
 mod bus_sockets;
 pub mod control;
+mod deadline;
 mod directory;
 mod error;
 mod fleet;

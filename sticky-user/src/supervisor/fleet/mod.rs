@@ -1,8 +1,9 @@
 //! The workers of all slots: carries out what the slots want, and tells them what happened.
 //!
 //! `mod.rs` waits for what happens, `events.rs` takes it in, `actions.rs` does what follows;
-//! `reload.rs`, `failover.rs` and `succession.rs` are what concerns more than one slot; `hearing.rs` is
-//! what workers say, `restore.rs` what somebody removed.
+//! `reload.rs` (with `probation.rs`), `failover.rs`, `succession.rs` and `upgrade.rs` are what concerns
+//! more than one slot; `hearing.rs` is what workers say, `mending.rs` what they did to their listeners,
+//! `restore.rs` what somebody removed, `strangers.rs` who else listens; `watch.rs` tells when to look.
 
 mod actions;
 mod events;
@@ -36,6 +37,7 @@ use self::upgrade::Becoming;
 use self::watch::Watch;
 use super::bus_sockets::BusSockets;
 use super::control::Control;
+use super::deadline::at;
 use super::legacy::Legacy;
 use super::process::Ended;
 use super::run_dir::RunDir;
@@ -280,13 +282,6 @@ fn limits(settings: &Settings) -> Limits {
         watchdog: settings.watchdog,
         failover: settings.failover_after,
         backoff: settings.backoff,
-    }
-}
-
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
     }
 }
 
