@@ -159,7 +159,7 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
-    use crate::listener::door::Door;
+    use crate::listener::syn_gate::SynGate;
 
     fn bound(address: SocketAddr) -> Socket {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
@@ -207,9 +207,9 @@ mod tests {
     fn what_is_wrong_with_one() {
         let (address, sockets) = group(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1);
         let state = || on_port(address.port()).unwrap()[0];
-        if let Ok(door) = Door::close_first(&sockets[0]) {
+        if let Ok(gate) = SynGate::close_first(&sockets[0]) {
             assert!(state().attached > 0);
-            door.open(&sockets[0]).unwrap();
+            gate.open(&sockets[0]).unwrap();
         }
         assert_eq!(state().attached, 0);
         sockets[0].shutdown(Shutdown::Both).unwrap();

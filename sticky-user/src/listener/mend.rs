@@ -111,7 +111,7 @@ impl Listeners {
         Err(step(io::ErrorKind::Interrupted.into()))
     }
 
-    /// Gives a slot another socket, which listens as the last of all, with a closed door.
+    /// Gives a slot another socket, which listens as the last of all, with a closed gate.
     pub fn renew(&mut self, slot: u32) -> Result<(), Error> {
         self.quit(slot);
         let next = self.closed(Sharing::Slots)?;
@@ -160,7 +160,7 @@ impl Listeners {
     /// Takes off what hangs on a listener; tells whether it is off.
     fn take_off(&self, listener: &Listener, state: Option<Listening>) -> bool {
         let hangs = |state: Option<Listening>| state.is_some_and(|state| state.attached > 0);
-        if !hangs(state) || listener.door.is_some() {
+        if !hangs(state) || listener.gate.is_some() {
             return true;
         }
         // There may be none.

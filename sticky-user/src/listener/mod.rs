@@ -1,19 +1,19 @@
 //! The listeners of the slots: opened once, kept for as long as the port is served.
 
 mod diag;
-mod door;
 mod error;
 mod holder;
 mod mend;
 mod queue;
 mod strangers;
+mod syn_gate;
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use self::door::Door;
+use self::syn_gate::SynGate;
 pub use error::Error;
 pub use mend::{Fault, Gone, Order};
 pub use queue::Queue;
@@ -21,22 +21,22 @@ pub use strangers::{Stranger, Takes, find as strangers};
 
 /// Listening sockets on one address, in the order of the slots.
 ///
-/// They are opened with a closed door: the kernel drops every SYN, which the client's TCP repeats
-/// a second later, until [`Listeners::open_door`] says that whatever picks the slot is in place.
+/// They are opened with a closed SYN gate: the kernel drops every SYN, which the client's TCP repeats
+/// a second later, until [`Listeners::open_gate`] says that what picks the slot is in place.
 #[derive(Debug)]
 pub struct Listeners {
     sockets: Vec<Listener>,
     address: SocketAddr,
     backlog: i32,
-    /// An earlier supervisor opened them, and may have closed their doors.
+    /// An earlier supervisor opened them, and may have closed their gates.
     resumed: bool,
 }
 
 #[derive(Debug)]
 struct Listener {
     socket: Socket,
-    /// What keeps its door closed.
-    door: Option<Door>,
+    /// What keeps its SYN gate closed.
+    gate: Option<SynGate>,
 }
 
 impl Listeners {
@@ -75,12 +75,13 @@ impl Listeners {
         Ok(this)
     }
 
-    /// A socket at the address whose door is closed, and which does not listen yet.
+    /// A socket at the address whose gate is closed, and which does not listen yet.
     fn closed(&self, sharing: Sharing) -> Result<Listener, Error> {
         let socket =
             bind(self.address, sharing).map_err(|error| Error::bind(self.address, error))?;
-        let door = Door::close_first(&socket).map_err(Error::step("keep the door closed"))?;
-        Ok(Listener { socket, door: Some(door) })
+        let gate =
+            SynGate::close_first(&socket).map_err(Error::step("keep the SYN gate closed"))?;
+        Ok(Listener { socket, gate: Some(gate) })
     }
 
     fn listen(&self, listener: &Listener) -> Result<(), Error> {
@@ -91,7 +92,7 @@ impl Listeners {
     /// Takes over the listeners that [`Listeners::kept`] gave, from slot 0 on.
     pub fn resume(address: SocketAddr, sockets: Vec<OwnedFd>, backlog: u16) -> Self {
         let sockets = sockets.into_iter();
-        let sockets = sockets.map(|it| Listener { socket: it.into(), door: None }).collect();
+        let sockets = sockets.map(|it| Listener { socket: it.into(), gate: None }).collect();
         Self { sockets, address, backlog: i32::from(backlog), resumed: true }
     }
 
@@ -102,29 +103,29 @@ impl Listeners {
     }
 
     /// Lets connections in.
-    pub fn open_door(&mut self) -> Result<(), Error> {
+    pub fn open_gate(&mut self) -> Result<(), Error> {
         let mut opened = Ok(());
-        for Listener { socket, door } in &mut self.sockets {
-            if let Some(open) = door.take().map(|door| door.open(socket)) {
+        for Listener { socket, gate } in &mut self.sockets {
+            if let Some(open) = gate.take().map(|gate| gate.open(socket)) {
                 opened = opened.and(open);
             }
         }
         if std::mem::take(&mut self.resumed) {
-            self.sockets.iter().for_each(|it| Door::open_any(&it.socket));
+            self.sockets.iter().for_each(|it| SynGate::open_any(&it.socket));
         }
-        opened.map_err(Error::step("open the door"))
+        opened.map_err(Error::step("open the SYN gate"))
     }
 
     /// Lets no further connection in; those that wait in the queues stay.
-    pub fn close_door(&mut self) -> Result<(), Error> {
+    pub fn close_gate(&mut self) -> Result<(), Error> {
         let mut closed = Ok(());
-        for Listener { socket, door } in &mut self.sockets {
-            match Door::close_first(socket) {
-                Ok(by) => *door = Some(by),
+        for Listener { socket, gate } in &mut self.sockets {
+            match SynGate::close_first(socket) {
+                Ok(by) => *gate = Some(by),
                 Err(error) => closed = Err(error),
             }
         }
-        closed.map_err(Error::step("close the door"))
+        closed.map_err(Error::step("close the SYN gate"))
     }
 
     /// The address that clients connect to.

@@ -44,14 +44,14 @@ pub(super) struct Launched {
     pub(super) pid: u32,
     /// Its parent, which ends when nothing of the worker is left.
     guard: Child,
-    gate: ChildStdin,
+    go: ChildStdin,
 }
 
 impl Launched {
     /// Lets it go on: whoever takes over from this supervisor can find it. Until then it ends when
     /// the supervisor does.
     pub(super) fn go(mut self) -> io::Result<()> {
-        self.gate.write_all(b"\n")
+        self.go.write_all(b"\n")
     }
 
     /// The pid of its guard.
@@ -125,7 +125,7 @@ impl Workshop<'_> {
         self.pass(&mut command, slot)?;
         let mut guard = command.spawn()?;
         match (told(&mut guard), guard.stdin.take()) {
-            (Ok(pid), Some(gate)) => Ok(Launched { pid, guard, gate }),
+            (Ok(pid), Some(go)) => Ok(Launched { pid, guard, go }),
             (told, _) => {
                 abandon(guard);
                 Err(told.err().unwrap_or(io::ErrorKind::BrokenPipe.into()))

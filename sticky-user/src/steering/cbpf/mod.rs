@@ -51,7 +51,7 @@ impl Cbpf {
         let group = Group::new(slots.iter(), 0).told(listeners.order().as_ref());
         let mut this = Self { listeners, adoption, mapping: plan.mapping.clone(), group };
         this.attach()?;
-        this.listeners.open_door()?;
+        this.listeners.open_gate()?;
         Ok(this)
     }
 
@@ -156,12 +156,12 @@ impl Steering for Cbpf {
         Ok(vec![Lent::listener(&self.listeners, slot)?, self.adoption.lend(slot)?])
     }
 
-    /// Behind a closed door: who is where changes.
+    /// Behind a closed SYN gate, since listeners change their places.
     fn mend(&mut self, gone: Option<Gone>, adopts: &dyn Fn(u32) -> bool) -> Mended {
         let mut mended = Mended::of(self.listeners.faults(gone), gone);
         let left = self.group.left(&mended.ended(), self.listeners.order().as_ref());
         if left.as_ref().is_none_or(|left| !left.is_empty()) {
-            if let Err(error) = self.listeners.close_door() {
+            if let Err(error) = self.listeners.close_gate() {
                 mended.failed(error);
             }
             match left {
@@ -174,7 +174,7 @@ impl Steering for Cbpf {
             mended.failed(error);
         }
         // Closed also where a new listener was put in the place of one that had left already.
-        if let Err(error) = self.listeners.open_door() {
+        if let Err(error) = self.listeners.open_gate() {
             mended.failed(error);
         }
         self.adoption.renew(gone, &mut mended);
@@ -225,6 +225,6 @@ impl Steering for Cbpf {
     }
 
     fn close(&mut self) -> Closing {
-        Box::pin(ready(self.listeners.close_door().map_err(Error::from)))
+        Box::pin(ready(self.listeners.close_gate().map_err(Error::from)))
     }
 }

@@ -35,7 +35,7 @@ impl Ebpf {
     pub fn install(plan: &Plan) -> Result<Self, Error> {
         let (mut listeners, program, log) = attached(plan)?;
         let adoption = Adoption::new(&plan.mapping, plan.backlog)?;
-        listeners.open_door()?;
+        listeners.open_gate()?;
         Ok(Self { listeners, adoption, program, mapping: plan.mapping.clone(), _log: log })
     }
 
@@ -68,7 +68,7 @@ impl Ebpf {
     }
 }
 
-/// The program in force on listeners whose door is still closed.
+/// The program in force on listeners whose SYN gate is still closed.
 fn attached(plan: &Plan) -> Result<(Listeners, Program, Option<Log>), Error> {
     let (mut program, log) = Program::load(&plan.mapping, plan.log)?;
     let listeners = Listeners::open(plan.listen, plan.mapping.slots().get(), plan.backlog)?;
@@ -116,7 +116,7 @@ impl Steering for Ebpf {
         if let Err(error) = self.put_in_place() {
             mended.failed(error);
         }
-        if let Err(error) = self.listeners.open_door() {
+        if let Err(error) = self.listeners.open_gate() {
             mended.failed(error);
         }
         self.adoption.renew(gone, &mut mended);

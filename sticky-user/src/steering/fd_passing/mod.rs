@@ -59,7 +59,7 @@ impl FdPassing {
         let acceptor = None;
         let mut this = Self { listeners, outboxes, mapping, plan: plan.clone(), acceptor };
         this.unpause()?;
-        this.listeners.open_door()?;
+        this.listeners.open_gate()?;
         Ok(this)
     }
 

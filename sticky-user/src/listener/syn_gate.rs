@@ -1,4 +1,4 @@
-//! A listener's door: closed, the kernel drops every SYN that comes for it.
+//! The SYN gate of a listener: while it is closed, the kernel drops every SYN that comes for the listener.
 //!
 //! The client's TCP repeats a dropped SYN a second later, so that nobody is refused.
 
@@ -11,9 +11,9 @@ use crate::sys::tcp_md5;
 /// One classic BPF instruction, "return 0": of every packet nothing is kept.
 const DROP_ALL: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];
 
-/// What keeps the door closed on this host.
+/// What keeps a SYN gate closed on this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum SynGate {
     /// A socket filter (`SO_ATTACH_FILTER`) that keeps nothing.
     Filter,
     /// A TCP-MD5 key (RFC 2385) that no client knows, for kernels that ask for `CAP_NET_ADMIN`
@@ -21,8 +21,8 @@ pub(super) enum Door {
     Signature,
 }
 
-impl Door {
-    /// Closes the door of `socket` by the first way that the kernel allows.
+impl SynGate {
+    /// Closes the gate of `socket` by the first way that the kernel allows.
     pub(super) fn close_first(socket: &Socket) -> io::Result<Self> {
         match Self::Filter.close(socket) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -32,11 +32,11 @@ impl Door {
         }
     }
 
-    /// Opens the door of `socket` where another process may have closed it, by whatever way.
+    /// Opens the gate of `socket` where another process may have closed it, by whatever way.
     pub(super) fn open_any(socket: &Socket) {
-        for door in [Self::Filter, Self::Signature] {
+        for gate in [Self::Filter, Self::Signature] {
             // An error says that it was not closed by this way.
-            let _ = door.open(socket);
+            let _ = gate.open(socket);
         }
     }
 
@@ -73,18 +73,18 @@ mod tests {
 
     /// Both ways, on both families: closed means that nobody connects, open that everybody does.
     #[test]
-    fn a_closed_door_lets_nobody_in() {
+    fn a_closed_gate_lets_nobody_in() {
         let wildcard6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let wildcard4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         for (domain, address, clients) in [
             (Domain::IPV4, wildcard4, vec![Ipv4Addr::new(127, 3, 2, 1).into()]),
             (Domain::IPV6, wildcard6, vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
         ] {
-            for door in [Door::Filter, Door::Signature] {
+            for gate in [SynGate::Filter, SynGate::Signature] {
                 let (socket, port) = listener(domain, address);
-                if let Err(error) = door.close(&socket) {
-                    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{door:?}");
-                    eprintln!("SKIPPED: {door:?} needs CAP_NET_ADMIN on this kernel");
+                if let Err(error) = gate.close(&socket) {
+                    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{gate:?}");
+                    eprintln!("SKIPPED: {gate:?} needs CAP_NET_ADMIN on this kernel");
                     continue;
                 }
                 socket.listen(8).unwrap();
@@ -92,9 +92,9 @@ mod tests {
                 {
                     let connect = |timeout| TcpStream::connect_timeout(&client, timeout);
                     let refused = connect(Duration::from_millis(50)).unwrap_err();
-                    assert_eq!(refused.kind(), io::ErrorKind::TimedOut, "{door:?} {client}");
+                    assert_eq!(refused.kind(), io::ErrorKind::TimedOut, "{gate:?} {client}");
                 }
-                door.open(&socket).unwrap();
+                gate.open(&socket).unwrap();
                 for &ip in &clients {
                     TcpStream::connect_timeout(&(ip, port).into(), Duration::from_secs(9)).unwrap();
                 }
