@@ -14,23 +14,23 @@ use super::status::{SlotStatus, Status};
 use crate::steering::Counters;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Slot {
+struct SlotLabel {
     slot: u32,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct SlotOutcome {
+struct SlotOutcomeLabel {
     slot: u32,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Outcome {
+struct OutcomeLabel {
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Serving {
+struct ServingLabel {
     listen: String,
     mode: String,
 }
@@ -42,7 +42,7 @@ type Values<L> = Family<L, Gauge<i64, AtomicI64>>;
 pub(super) fn text(status: &Status) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("sticky");
     let Status { listen, mode, .. } = status;
-    let serving = Serving { listen: listen.to_string(), mode: mode.to_string() };
+    let serving = ServingLabel { listen: listen.to_string(), mode: mode.to_string() };
     gauge(&mut registry, "info", "What is served, and how", [(serving, 1)]);
     let uptime = Gauge::<f64, AtomicU64>::default();
     uptime.set(status.uptime_seconds);
@@ -72,12 +72,12 @@ fn connections(registry: &mut Registry, counters: &Counters) {
         ("unreadable", counters.unreadable),
         ("no_bucket", counters.no_bucket),
     ];
-    let dropped = dropped.map(|(outcome, count)| (Outcome { outcome }, count));
+    let dropped = dropped.map(|(outcome, count)| (OutcomeLabel { outcome }, count));
     counter(registry, "dropped", "Connection attempts dropped before a slot was known", dropped);
     let by_slot = (0..).zip(&counters.slots).flat_map(|(slot, counts)| {
         let outcomes =
             [("selected", counts.selected), ("empty", counts.empty), ("refused", counts.refused)];
-        outcomes.map(|(outcome, count)| (SlotOutcome { slot, outcome }, count))
+        outcomes.map(|(outcome, count)| (SlotOutcomeLabel { slot, outcome }, count))
     });
     counter(registry, "steered", "Connection attempts by slot and outcome", by_slot);
 }
@@ -110,8 +110,8 @@ fn buses(registry: &mut Registry, slots: &[SlotStatus]) {
     counter(registry, "clients_disconnected", help, disconnected);
 }
 
-fn label(status: &SlotStatus) -> Slot {
-    Slot { slot: status.slot }
+fn label(status: &SlotStatus) -> SlotLabel {
+    SlotLabel { slot: status.slot }
 }
 
 fn counter<L: Label>(

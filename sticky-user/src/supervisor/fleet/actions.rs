@@ -12,18 +12,18 @@ use super::super::process::{Ended, Process};
 use super::super::run_dir;
 use super::super::slot::{Action, Event, Why, WorkerId};
 use super::super::spawn::{Launched, Workshop};
-use super::seat::Worker;
+use super::slot_runtime::WorkerRuntime;
 use super::{Error, Fleet, Happened, Parts, Phase};
 
 impl Fleet<'_> {
     /// Tells a slot what happened and does what it wants done.
     pub(super) fn tell(&mut self, slot: u32, event: Event) -> Result<(), Error> {
-        let Some(seat) = self.seats.get_mut(slot as usize) else {
+        let Some(runtime) = self.runtimes.get_mut(slot as usize) else {
             return Ok(());
         };
         // That a worker does not hang is said all the time, and noted when it is said first.
-        self.changed |= !matches!(event, Event::Alive(id) if seat.slot.is_watched(id));
-        let actions = seat.slot.on(event, Instant::now());
+        self.changed |= !matches!(event, Event::Alive(id) if runtime.slot.is_watched(id));
+        let actions = runtime.slot.on(event, Instant::now());
         actions.into_iter().try_for_each(|action| self.act(slot, action))
     }
 
@@ -52,22 +52,24 @@ impl Fleet<'_> {
             self.note();
         }
         self.signal(slot, id, Signal::TERM);
-        let seat = self.seats.get_mut(slot as usize);
-        if let Some(worker) = seat.and_then(|seat| seat.workers.iter_mut().find(|it| it.id == id)) {
+        let runtime = self.runtimes.get_mut(slot as usize);
+        if let Some(worker) =
+            runtime.and_then(|runtime| runtime.workers.iter_mut().find(|it| it.id == id))
+        {
             worker.told = true;
         }
         self.changed = true;
     }
 
     fn signal(&self, slot: u32, id: WorkerId, signal: Signal) {
-        let seat = self.seats.get(slot as usize);
-        if let Some(worker) = seat.and_then(|seat| seat.worker(Some(id))) {
+        let runtime = self.runtimes.get(slot as usize);
+        if let Some(worker) = runtime.and_then(|runtime| runtime.worker(Some(id))) {
             worker.process.signal(signal);
         }
     }
 
     fn report_kill(&mut self, slot: u32, id: WorkerId, why: Why) {
-        let pid = self.seats.get(slot as usize).map_or(0, |seat| seat.pid(id));
+        let pid = self.runtimes.get(slot as usize).map_or(0, |runtime| runtime.pid(id));
         match why {
             Why::NotReady => warn!(slot, pid, "the worker is not ready in time and is killed"),
             Why::NotDrained => {
@@ -108,10 +110,10 @@ impl Fleet<'_> {
             }
         };
         debug!(slot, pid = process.pid, "worker started");
-        let Some(seat) = self.seats.get_mut(slot as usize) else {
+        let Some(runtime) = self.runtimes.get_mut(slot as usize) else {
             return Ok(());
         };
-        seat.workers.push(Worker::new(id, process, notify));
+        runtime.workers.push(WorkerRuntime::new(id, process, notify));
         // From now on the next supervisor would find it.
         self.remember(slot, id);
         self.parts.legacy.launch(launched);
@@ -120,7 +122,7 @@ impl Fleet<'_> {
 
     /// Undoes what workers of the slot, which have gone, may have done to what the next one is given.
     fn undo(&mut self, slot: u32) -> io::Result<()> {
-        if self.seats.get(slot as usize).is_some_and(|seat| !seat.workers.is_empty()) {
+        if self.runtimes.get(slot as usize).is_some_and(|runtime| !runtime.workers.is_empty()) {
             return Ok(());
         }
         let Parts { turns, bus, legacy, run_dir, .. } = &mut self.parts;

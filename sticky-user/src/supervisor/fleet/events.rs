@@ -27,13 +27,13 @@ impl Fleet<'_> {
     }
 
     fn exited(&mut self, slot: u32, id: WorkerId, how: Ended) -> Result<(), Error> {
-        let Some(seat) = self.seats.get_mut(slot as usize) else {
+        let Some(runtime) = self.runtimes.get_mut(slot as usize) else {
             return Ok(());
         };
-        let (pid, served) = (seat.pid(id), seat.slot.main() == Some(id));
-        let was_ready = seat.worker(Some(id)).is_some_and(|worker| worker.ready);
-        let too_late = seat.slot.name() == "ending" && !was_ready;
-        let gone = seat.workers.extract_if(.., |worker| worker.id == id).collect::<Vec<_>>();
+        let (pid, served) = (runtime.pid(id), runtime.slot.main() == Some(id));
+        let was_ready = runtime.worker(Some(id)).is_some_and(|worker| worker.ready);
+        let too_late = runtime.slot.name() == "ending" && !was_ready;
+        let gone = runtime.workers.extract_if(.., |worker| worker.id == id).collect::<Vec<_>>();
         for worker in gone {
             self.close(worker.notify.name());
             self.forget(worker.process.pid);
@@ -58,14 +58,14 @@ impl Fleet<'_> {
     }
 
     fn report_restart(&self, slot: u32, pid: u32, how: Ended) {
-        let Some(seat) = self.seats.get(slot as usize) else {
+        let Some(runtime) = self.runtimes.get(slot as usize) else {
             return;
         };
-        if seat.slot.main().is_some() {
+        if runtime.slot.main().is_some() {
             warn!(slot, pid, "worker {how}; its successor starts already");
             return;
         }
-        let failures = seat.slot.failures();
+        let failures = runtime.slot.failures();
         let delay = humantime::format_duration(self.settings.backoff.delay(failures));
         warn!(slot, pid, failures, "worker {how}; the next one starts in {delay}");
         if failures == TELLING
@@ -90,8 +90,9 @@ impl Fleet<'_> {
         id: WorkerId,
         said: &Notification,
     ) -> Result<(), Error> {
-        let seat = self.seats.get_mut(slot as usize);
-        let Some(worker) = seat.and_then(|seat| seat.workers.iter_mut().find(|it| it.id == id))
+        let runtime = self.runtimes.get_mut(slot as usize);
+        let Some(worker) =
+            runtime.and_then(|runtime| runtime.workers.iter_mut().find(|it| it.id == id))
         else {
             return Ok(());
         };
@@ -140,8 +141,8 @@ impl Fleet<'_> {
             return Err(self.undead());
         }
         for slot in self.settings.plan.mapping.slots().iter() {
-            let seat = self.seats.get(slot as usize);
-            if seat.and_then(|seat| seat.slot.deadline()).is_some_and(|at| at <= now) {
+            let runtime = self.runtimes.get(slot as usize);
+            if runtime.and_then(|runtime| runtime.slot.deadline()).is_some_and(|at| at <= now) {
                 self.tell(slot, Event::Deadline)?;
             }
         }

@@ -9,7 +9,7 @@ use crate::steering::Mode;
 impl Fleet<'_> {
     /// A slot is without a worker for too long, or has one again: another table of buckets.
     pub(super) fn remap(&mut self, slot: u32, why: Action) {
-        let away: Vec<bool> = self.seats.iter().map(|seat| seat.slot.is_away()).collect();
+        let away: Vec<bool> = self.runtimes.iter().map(|runtime| runtime.slot.is_away()).collect();
         let is_away = |slot: u32| away.get(slot as usize).copied().unwrap_or(false);
         let mapping = self.settings.plan.mapping.clone().without(is_away);
         if let Err(error) = self.parts.steering.remap(&mapping) {
@@ -32,7 +32,7 @@ impl Fleet<'_> {
     /// Another worker is ready, which may have been the one that was waited for.
     pub(super) fn adopt_all(&mut self) {
         for slot in self.settings.plan.mapping.slots().iter() {
-            if self.seats.get(slot as usize).is_some_and(|seat| seat.slot.is_away()) {
+            if self.runtimes.get(slot as usize).is_some_and(|runtime| runtime.slot.is_away()) {
                 self.adopt(slot);
             }
         }
@@ -40,12 +40,13 @@ impl Fleet<'_> {
 
     /// Passes what waits at a slot that others serve to them, where they can take it.
     pub(super) fn adopt(&mut self, slot: u32) {
-        let is_away = self.seats.get(slot as usize).is_some_and(|seat| seat.slot.is_away());
-        let mut others = self.seats.iter().filter(|seat| !seat.slot.is_away());
+        let is_away =
+            self.runtimes.get(slot as usize).is_some_and(|runtime| runtime.slot.is_away());
+        let mut others = self.runtimes.iter().filter(|runtime| !runtime.slot.is_away());
         // There, they come as all connections do, also to a worker that is not ready yet.
         let as_usual = self.parts.steering.mode() == Mode::FdPassing;
         // Of a worker that is started meanwhile, or does not know how, nothing is to be lost.
-        if !is_away || !others.all(|seat| as_usual || seat.adopts()) {
+        if !is_away || !others.all(|runtime| as_usual || runtime.adopts()) {
             return self.watch.leave_queue(slot);
         }
         match self.parts.steering.adopt(slot) {

@@ -6,17 +6,20 @@ use std::time::Instant;
 
 use super::super::notify::Notification;
 use super::super::slot::WorkerId;
-use super::{Fleet, Seat};
+use super::{Fleet, SlotRuntime};
 
 /// Waits until a worker says something. `from` is where to begin, in the order of the slots.
-pub(super) async fn next(seats: &mut [Seat], from: &mut usize) -> (u32, WorkerId, Notification) {
+pub(super) async fn next(
+    runtimes: &mut [SlotRuntime],
+    from: &mut usize,
+) -> (u32, WorkerId, Notification) {
     future::poll_fn(|cx| {
-        let count = seats.iter().map(|seat| seat.workers.len()).sum::<usize>();
+        let count = runtimes.iter().map(|runtime| runtime.workers.len()).sum::<usize>();
         let first = from.checked_rem(count).unwrap_or(0);
         for range in [first..count, 0..first] {
-            let workers = (0..)
-                .zip(&mut *seats)
-                .flat_map(|(slot, seat)| seat.workers.iter_mut().map(move |worker| (slot, worker)));
+            let workers = (0..).zip(&mut *runtimes).flat_map(|(slot, runtime)| {
+                runtime.workers.iter_mut().map(move |worker| (slot, worker))
+            });
             for (at, (slot, worker)) in workers.enumerate().skip(range.start).take(range.len()) {
                 if let Poll::Ready(said) = worker.notify.poll_next(worker.process.pid, cx) {
                     *from = at + 1;
@@ -35,10 +38,12 @@ impl Fleet<'_> {
         &mut self,
         now: Instant,
     ) -> Vec<(u32, WorkerId, Notification)> {
-        let seats = (0..).zip(&mut self.seats);
-        let due = seats.filter(|(_, seat)| seat.slot.deadline().is_some_and(|at| at <= now));
-        let workers =
-            due.flat_map(|(slot, seat)| seat.workers.iter_mut().map(move |worker| (slot, worker)));
+        let runtimes = (0..).zip(&mut self.runtimes);
+        let due =
+            runtimes.filter(|(_, runtime)| runtime.slot.deadline().is_some_and(|at| at <= now));
+        let workers = due.flat_map(|(slot, runtime)| {
+            runtime.workers.iter_mut().map(move |worker| (slot, worker))
+        });
         let heard = workers.filter_map(|(slot, worker)| {
             let said = worker.notify.hear(worker.process.pid)?;
             Some((slot, worker.id, said))

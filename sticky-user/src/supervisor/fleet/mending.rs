@@ -49,7 +49,8 @@ impl Fleet<'_> {
 
     /// A worker of a slot has gone: what it has done to the slot's sockets goes with it.
     pub(super) fn left_behind(&mut self, slot: u32) {
-        let vacant = self.seats.get(slot as usize).is_some_and(|seat| seat.workers.is_empty());
+        let vacant =
+            self.runtimes.get(slot as usize).is_some_and(|runtime| runtime.workers.is_empty());
         self.mend(Some(Gone { slot, vacant }), None);
     }
 
@@ -57,7 +58,7 @@ impl Fleet<'_> {
     pub(super) fn mend_all(&mut self) {
         self.mend(None, None);
         for slot in self.settings.plan.mapping.slots().iter() {
-            if self.seats.get(slot as usize).is_some_and(|seat| seat.workers.is_empty()) {
+            if self.runtimes.get(slot as usize).is_some_and(|runtime| runtime.workers.is_empty()) {
                 self.left_behind(slot);
             }
         }
@@ -68,8 +69,9 @@ impl Fleet<'_> {
         if self.phase != Phase::Serving {
             return;
         }
-        let seats = &self.seats;
-        let adopts = |slot: u32| seats.get(slot as usize).is_some_and(super::Seat::adopts);
+        let runtimes = &self.runtimes;
+        let adopts =
+            |slot: u32| runtimes.get(slot as usize).is_some_and(super::SlotRuntime::adopts);
         let mended = self.parts.steering.mend(gone, &adopts);
         self.changed |= mended.moved;
         self.report_faults(&mended, gone);
@@ -93,7 +95,7 @@ impl Fleet<'_> {
     }
 
     fn is_away(&self, slot: u32) -> bool {
-        self.seats.get(slot as usize).is_some_and(|seat| seat.slot.is_away())
+        self.runtimes.get(slot as usize).is_some_and(|runtime| runtime.slot.is_away())
     }
 
     fn report_faults(&mut self, mended: &Mended, gone: Option<Gone>) {
@@ -145,7 +147,7 @@ impl Fleet<'_> {
     }
 
     fn kill_all_of(&self, slot: u32) {
-        for worker in self.seats.get(slot as usize).iter().flat_map(|seat| &seat.workers) {
+        for worker in self.runtimes.get(slot as usize).iter().flat_map(|runtime| &runtime.workers) {
             worker.process.signal(Signal::KILL);
         }
     }
@@ -155,7 +157,7 @@ impl Fleet<'_> {
         let Some(listeners) = self.parts.steering.listeners() else {
             return;
         };
-        let worker = self.seats.get(slot as usize).and_then(|seat| seat.main());
+        let worker = self.runtimes.get(slot as usize).and_then(|runtime| runtime.main());
         let (Some(worker), Some(queue)) = (worker, listeners.queue(slot)) else {
             return;
         };

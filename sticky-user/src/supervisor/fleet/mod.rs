@@ -14,7 +14,7 @@ mod probation;
 mod reload;
 mod report;
 mod restore;
-mod seat;
+mod slot_runtime;
 mod strangers;
 mod succession;
 mod upgrade;
@@ -31,7 +31,7 @@ pub(super) use self::succession::Before;
 
 use self::mending::Mischief;
 use self::reload::Reload;
-use self::seat::Seat;
+use self::slot_runtime::SlotRuntime;
 use self::strangers::Strangers;
 use self::upgrade::Becoming;
 use self::watch::Watch;
@@ -98,7 +98,7 @@ pub(super) struct Fleet<'a> {
     settings: &'a Settings,
     parts: Parts,
     refused: Vec<Refused>,
-    seats: Vec<Seat>,
+    runtimes: Vec<SlotRuntime>,
     happened: UnboundedReceiver<Happened>,
     happen: UnboundedSender<Happened>,
     phase: Phase,
@@ -140,7 +140,7 @@ impl<'a> Fleet<'a> {
             settings,
             parts,
             refused,
-            seats: slots.map(|_| Seat::new(limits)).collect(),
+            runtimes: slots.map(|_| SlotRuntime::new(limits)).collect(),
             happened,
             happen,
             phase: Phase::Starting,
@@ -182,15 +182,15 @@ impl<'a> Fleet<'a> {
             self.tell(slot, Event::Start)?;
         }
         loop {
-            let served = |seat: &Seat| seat.slot.is_ready() || seat.slot.is_away();
-            if !self.announced && self.seats.iter().all(served) {
+            let served = |runtime: &SlotRuntime| runtime.slot.is_ready() || runtime.slot.is_away();
+            if !self.announced && self.runtimes.iter().all(served) {
                 self.announced = true;
                 if let Some(announce) = announce.take() {
                     announce(&self.status());
                 }
                 self.all_ready();
             }
-            if self.seats.iter().all(|seat| seat.slot.is_stopped()) {
+            if self.runtimes.iter().all(|runtime| runtime.slot.is_stopped()) {
                 let killing = matches!(self.phase, Phase::Killing { .. });
                 return if killing { Err(Error::CutShort) } else { Ok(()) };
             }
@@ -201,7 +201,7 @@ impl<'a> Fleet<'a> {
             let Parts { signals, control, legacy, .. } = &mut self.parts;
             tokio::select! {
                 Some(happened) = self.happened.recv() => self.on(happened)?,
-                (slot, id, said) = hearing::next(&mut self.seats, &mut self.heard) => {
+                (slot, id, said) = hearing::next(&mut self.runtimes, &mut self.heard) => {
                     self.notified(slot, id, &said)?;
                 }
                 asked = signals.next() => self.signalled(asked)?,
@@ -220,7 +220,7 @@ impl<'a> Fleet<'a> {
             _ => None,
         };
         let becoming = self.becoming.as_ref().map(|becoming| becoming.until);
-        let slots = self.seats.iter().filter_map(|seat| seat.slot.deadline());
+        let slots = self.runtimes.iter().filter_map(|runtime| runtime.slot.deadline());
         let reload = self.reload.as_ref().and_then(Reload::deadline);
         let waits = [closing, becoming, self.renewal, self.gone_by(), reload];
         slots.chain(waits.into_iter().flatten()).min()
@@ -243,7 +243,7 @@ impl<'a> Fleet<'a> {
 
     /// Workers that the kernel does not let go of: they wait in it for something.
     fn undead(&self) -> Error {
-        let workers = self.seats.iter().flat_map(|seat| &seat.workers);
+        let workers = self.runtimes.iter().flat_map(|runtime| &runtime.workers);
         let pids: Vec<String> = workers.map(|worker| worker.process.pid.to_string()).collect();
         Error::Undead { pids: pids.join(" ") }
     }
@@ -251,17 +251,19 @@ impl<'a> Fleet<'a> {
     /// Ends at once what still runs: workers, and a program that is tried. Waits until all have gone,
     /// for some time.
     async fn end_all(&mut self) {
-        for worker in self.seats.iter().flat_map(|seat| &seat.workers) {
+        for worker in self.runtimes.iter().flat_map(|runtime| &runtime.workers) {
             worker.process.signal(Signal::KILL);
         }
         self.cancel_upgrade();
         let until = Instant::now() + KILLING;
-        while self.trial.is_some() || self.seats.iter().any(|seat| !seat.workers.is_empty()) {
+        while self.trial.is_some()
+            || self.runtimes.iter().any(|runtime| !runtime.workers.is_empty())
+        {
             tokio::select! {
                 Some(happened) = self.happened.recv() => match happened {
                     Happened::Exit { slot, id, .. } => {
-                        if let Some(seat) = self.seats.get_mut(slot as usize) {
-                            seat.workers.retain(|worker| worker.id != id);
+                        if let Some(runtime) = self.runtimes.get_mut(slot as usize) {
+                            runtime.workers.retain(|worker| worker.id != id);
                         }
                     }
                     Happened::Tried(trial) => self.tried(trial),

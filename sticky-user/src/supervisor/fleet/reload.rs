@@ -84,9 +84,9 @@ impl Fleet<'_> {
 
     /// A worker is ready.
     pub(super) fn reload_goes_on(&mut self, slot: u32, id: WorkerId) {
-        let seat = self.seats.get(slot as usize);
-        let pid = seat.map(|seat| seat.pid(id));
-        let alone = seat.is_some_and(|seat| !seat.slot.is_replacing());
+        let runtime = self.runtimes.get(slot as usize);
+        let pid = runtime.map(|runtime| runtime.pid(id));
+        let alone = runtime.is_some_and(|runtime| !runtime.slot.is_replacing());
         let Some(reload) = self.reload.as_mut().filter(|reload| reload.slot == slot) else {
             return;
         };
@@ -113,7 +113,8 @@ impl Fleet<'_> {
     }
 
     fn fail_reload(&mut self, slot: u32, why: &str) {
-        let serves = self.seats.get(slot as usize).is_some_and(|seat| seat.slot.is_ready());
+        let serves =
+            self.runtimes.get(slot as usize).is_some_and(|runtime| runtime.slot.is_ready());
         let why = format!("{why}{}", if serves { "; the old one goes on" } else { "" });
         warn!(slot, "the reload is over: {why}");
         self.end_reload(Progress::Failed { slot, why });

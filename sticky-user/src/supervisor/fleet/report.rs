@@ -4,7 +4,7 @@ use tracing::error;
 
 use super::super::control::Request;
 use super::super::status::{SlotStatus, Status, StrangerStatus};
-use super::{Error, Fleet, Seat};
+use super::{Error, Fleet, SlotRuntime};
 
 impl Fleet<'_> {
     /// Whoever asked may have gone: nobody minds an answer that nobody hears.
@@ -31,18 +31,18 @@ impl Fleet<'_> {
             error!("cannot read the counters: {error}");
             None
         });
-        let slot_status = |(slot, seat): (u32, &Seat)| {
+        let slot_status = |(slot, runtime): (u32, &SlotRuntime)| {
             let queue = steering.queue(slot);
             let counts = counters.as_ref().and_then(|it| it.slots.get(slot as usize));
-            let worker = seat.main();
+            let worker = runtime.main();
             SlotStatus {
                 slot,
-                state: seat.slot.name().into(),
+                state: runtime.slot.name().into(),
                 pid: worker.map(|worker| worker.process.pid),
                 uptime_seconds: worker.map(|worker| worker.since.elapsed().as_secs_f64()),
-                other_pid: seat.other().map(|worker| worker.process.pid),
-                restarts: seat.slot.restarts(),
-                away: seat.slot.is_away(),
+                other_pid: runtime.other().map(|worker| worker.process.pid),
+                restarts: runtime.slot.restarts(),
+                away: runtime.slot.is_away(),
                 steered: counts.map(|counts| counts.selected),
                 queue: queue.map(|queue| queue.waiting),
                 queue_limit: queue.map(|queue| queue.limit),
@@ -63,7 +63,7 @@ impl Fleet<'_> {
             rolled_back: self.rolled_back.clone(),
             strangers: self.strangers.found().len(),
             stranger_list: self.strangers.found().iter().map(StrangerStatus::of).collect(),
-            slots: (0..).zip(&self.seats).map(slot_status).collect(),
+            slots: (0..).zip(&self.runtimes).map(slot_status).collect(),
             counters,
         }
     }

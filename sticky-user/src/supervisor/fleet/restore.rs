@@ -20,8 +20,10 @@ impl Fleet<'_> {
                 }
             }
         }
-        let lost = |seat: &super::Seat| seat.workers.iter().any(|worker| worker.is_lost_to_bus);
-        if !self.is_changing() && self.seats.iter().any(lost) {
+        let lost = |runtime: &super::SlotRuntime| {
+            runtime.workers.iter().any(|worker| worker.is_lost_to_bus)
+        };
+        if !self.is_changing() && self.runtimes.iter().any(lost) {
             info!("workers whose bus sockets were removed are replaced");
             if let Err(refused) = self.begin_reload() {
                 warn!("{refused}");
@@ -43,8 +45,8 @@ impl Fleet<'_> {
         }
         warn!(?slots, "the bus sockets of these slots were removed; others are there now");
         for slot in slots {
-            let seat = self.seats.get_mut(slot as usize);
-            for worker in seat.into_iter().flat_map(|seat| &mut seat.workers) {
+            let runtime = self.runtimes.get_mut(slot as usize);
+            for worker in runtime.into_iter().flat_map(|runtime| &mut runtime.workers) {
                 // One that does not say how its bus is doing has none.
                 worker.is_lost_to_bus = worker.bus.is_some();
             }
@@ -65,7 +67,7 @@ impl Fleet<'_> {
             control.map_err(Error::system("open the control socket anew"))?;
             renewed = true;
         }
-        for worker in self.seats.iter_mut().flat_map(|seat| &mut seat.workers) {
+        for worker in self.runtimes.iter_mut().flat_map(|runtime| &mut runtime.workers) {
             if !worker.notify.is_there(run_dir) {
                 let restored = worker.notify.restore(run_dir);
                 restored.map_err(Error::system("open a notify socket anew"))?;

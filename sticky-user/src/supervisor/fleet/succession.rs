@@ -12,8 +12,8 @@ use super::super::notify::NotifySocket;
 use super::super::process::Process;
 use super::super::run_dir;
 use super::super::slot::{Clock, Slot, WorkerId};
-use super::seat::Worker;
-use super::{Error, Fleet, Phase, Seat, limits};
+use super::slot_runtime::WorkerRuntime;
+use super::{Error, Fleet, Phase, SlotRuntime, limits};
 use crate::causes;
 use crate::keeper::PROCESS;
 use crate::steering::Kept;
@@ -40,7 +40,7 @@ impl Fleet<'_> {
             if let Some(bus) = &self.parts.bus {
                 bus.keep(&mut kept)?;
             }
-            for worker in self.seats.iter().flat_map(|seat| &seat.workers) {
+            for worker in self.runtimes.iter().flat_map(|runtime| &runtime.workers) {
                 kept.insert(name(worker.process.pid), worker.process.pidfd().try_clone()?);
                 kept.extend(
                     notify_names(worker.process.pid).into_iter().zip(worker.notify.try_clone()?),
@@ -58,7 +58,7 @@ impl Fleet<'_> {
 
     /// A worker was started.
     pub(super) fn remember(&mut self, slot: u32, id: WorkerId) {
-        let worker = self.seats.get(slot as usize).and_then(|seat| seat.worker(Some(id)));
+        let worker = self.runtimes.get(slot as usize).and_then(|runtime| runtime.worker(Some(id)));
         if let Some(worker) = worker {
             let (pid, process) = (worker.process.pid, worker.process.pidfd().as_fd());
             match worker.notify.try_clone() {
@@ -90,8 +90,8 @@ impl Fleet<'_> {
 
     pub(super) fn manifest(&self) -> Manifest {
         let clock = Clock::now();
-        let note = |worker: &Worker| {
-            let &Worker { id, ref process, since, ready, adopts, told, bus, .. } = worker;
+        let note = |worker: &WorkerRuntime| {
+            let &WorkerRuntime { id, ref process, since, ready, adopts, told, bus, .. } = worker;
             let started = WorkerNote::started(since.elapsed());
             let (pid, lost_to_bus) = (process.pid, worker.is_lost_to_bus);
             WorkerNote { id, pid, ready, adopts, told, started, bus, lost_to_bus }
@@ -101,11 +101,11 @@ impl Fleet<'_> {
         manifest.noted = steering.noted();
         manifest.takeovers = self.takeovers;
         manifest.slots = self
-            .seats
+            .runtimes
             .iter()
-            .map(|seat| SlotNote {
-                life: seat.slot.note(clock),
-                workers: seat.workers.iter().map(note).collect(),
+            .map(|runtime| SlotNote {
+                life: runtime.slot.note(clock),
+                workers: runtime.workers.iter().map(note).collect(),
             })
             .collect();
         manifest
@@ -184,15 +184,15 @@ impl Fleet<'_> {
                 let process = process.ok()?;
                 let since = now.checked_sub(note.running()).unwrap_or(now);
                 let WorkerNote { id, ready, adopts, told, bus, lost_to_bus, .. } = note;
-                let worker = Worker::new(id, process, notify);
+                let worker = WorkerRuntime::new(id, process, notify);
                 let is_lost_to_bus = lost_to_bus;
-                Some(Worker { since, ready, adopts, told, bus, is_lost_to_bus, ..worker })
+                Some(WorkerRuntime { since, ready, adopts, told, bus, is_lost_to_bus, ..worker })
             };
-            let workers: Vec<Worker> = workers.into_iter().filter_map(find).collect();
+            let workers: Vec<WorkerRuntime> = workers.into_iter().filter_map(find).collect();
             let there: Vec<WorkerId> = workers.iter().map(|worker| worker.id).collect();
             let resumed = Slot::resumed(limits(self.settings), &life, &there, clock);
-            if let Some(seat) = self.seats.get_mut(slot as usize) {
-                *seat = Seat { slot: resumed, workers };
+            if let Some(runtime) = self.runtimes.get_mut(slot as usize) {
+                *runtime = SlotRuntime { slot: resumed, workers };
             }
         }
         // What belongs to nobody any more.
@@ -208,9 +208,9 @@ impl Fleet<'_> {
     /// The earlier supervisor was killed before it could tell a worker that it is to end.
     fn tell_again(&mut self) {
         let mut untold = Vec::new();
-        for (slot, seat) in (0..).zip(&self.seats) {
-            let drains = |worker: &&Worker| seat.slot.drains(worker.id) && !worker.told;
-            untold.extend(seat.workers.iter().filter(drains).map(|worker| (slot, worker.id)));
+        for (slot, runtime) in (0..).zip(&self.runtimes) {
+            let drains = |worker: &&WorkerRuntime| runtime.slot.drains(worker.id) && !worker.told;
+            untold.extend(runtime.workers.iter().filter(drains).map(|worker| (slot, worker.id)));
         }
         for (slot, id) in untold {
             self.terminate(slot, id);

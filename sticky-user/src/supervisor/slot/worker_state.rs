@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Action, Why, WorkerId};
 
 #[derive(Clone, Debug)]
-pub(super) struct Worker {
+pub(super) struct WorkerState {
     pub(super) id: WorkerId,
     pub(super) life: Life,
 }
@@ -33,7 +33,7 @@ impl Life {
     }
 }
 
-impl Worker {
+impl WorkerState {
     pub(super) fn starting(id: WorkerId, until: Instant) -> Self {
         Self { id, life: Life::Starting { until } }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::tests::{LIMITS, ready};
-use super::worker::Life;
+use super::worker_state::Life;
 use super::*;
 
 /// A slot, and the world around it as it is.
@@ -231,7 +231,10 @@ fn a_hung_worker_is_noticed_by_the_next_supervisor_too() {
     let mut slot = ready(now);
     assert_eq!(slot.on(Event::Alive(1), now), []);
     let mut goes_on = Slot::resumed(LIMITS, &slot.note(clock), &[1], clock);
-    assert!(matches!(goes_on.main, Some(Worker { life: Life::Ready { heard: Some(_), .. }, .. })));
+    assert!(matches!(
+        goes_on.main,
+        Some(WorkerState { life: Life::Ready { heard: Some(_), .. }, .. })
+    ));
     let silent = now + LIMITS.watchdog.unwrap();
     assert_eq!(goes_on.on(Event::Deadline, silent), [Action::Kill(1, Why::Hung)]);
 }

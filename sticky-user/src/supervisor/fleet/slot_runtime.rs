@@ -9,15 +9,15 @@ use crate::bus::Health;
 
 /// A slot with its workers: the one that serves, and while it is replaced another.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct SlotRuntime {
     pub(super) slot: Slot,
-    pub(super) workers: Vec<Worker>,
+    pub(super) workers: Vec<WorkerRuntime>,
 }
 
 /// A worker's process, and what it said of itself.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "none of them says anything of another")]
-pub(super) struct Worker {
+pub(super) struct WorkerRuntime {
     pub(super) id: WorkerId,
     pub(super) process: Process,
     pub(super) notify: NotifySocket,
@@ -32,7 +32,7 @@ pub(super) struct Worker {
     pub(super) is_lost_to_bus: bool,
 }
 
-impl Worker {
+impl WorkerRuntime {
     pub(super) fn new(id: WorkerId, process: Process, notify: NotifySocket) -> Self {
         Self {
             id,
@@ -48,22 +48,22 @@ impl Worker {
     }
 }
 
-impl Seat {
+impl SlotRuntime {
     pub(super) fn new(limits: Limits) -> Self {
         Self { slot: Slot::new(limits), workers: Vec::new() }
     }
 
-    pub(super) fn worker(&self, id: Option<WorkerId>) -> Option<&Worker> {
+    pub(super) fn worker(&self, id: Option<WorkerId>) -> Option<&WorkerRuntime> {
         self.workers.iter().find(|worker| Some(worker.id) == id)
     }
 
     /// The worker that serves, or is to.
-    pub(super) fn main(&self) -> Option<&Worker> {
+    pub(super) fn main(&self) -> Option<&WorkerRuntime> {
         self.worker(self.slot.main())
     }
 
     /// Its successor or predecessor.
-    pub(super) fn other(&self) -> Option<&Worker> {
+    pub(super) fn other(&self) -> Option<&WorkerRuntime> {
         self.worker(self.slot.other())
     }
 
