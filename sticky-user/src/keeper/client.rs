@@ -18,7 +18,7 @@ use rustix::process::{
 use tokio::io::Interest;
 use tokio::time::timeout;
 
-use super::Estate;
+use super::Handover;
 use super::message::{Message, receive, send};
 use crate::sys::readiness::{self, Watched};
 use crate::sys::{credentials, inherited};
@@ -45,12 +45,12 @@ impl KeeperError {
 
 /// The connection of a supervisor to its keeper.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct KeeperClient {
     socket: Watched<OwnedFd>,
     process: Watched<OwnedFd>,
 }
 
-impl Keeper {
+impl KeeperClient {
     /// Starts a keeper, in a tokio runtime, that is found at `path`, in place of what may be left there. `command` is to
     /// call [`serve`](super::serve) with what it finds passed as `keeper` and `supervisor`.
     pub fn start(path: &Path, mut command: Command) -> Result<Self, KeeperError> {
@@ -82,13 +82,13 @@ impl Keeper {
     }
 
     /// Takes over from a keeper that an earlier supervisor left; `None` where there is none.
-    pub fn find(path: &Path) -> Result<Option<(Self, Estate)>, KeeperError> {
+    pub fn find(path: &Path) -> Result<Option<(Self, Handover)>, KeeperError> {
         match reached(path) {
             Ok((socket, process, pid)) => {
                 let failed = KeeperError::of("take over from");
                 let silent = |error| silent(error, pid);
-                let estate = take(&socket).map_err(silent).map_err(&failed)?;
-                Ok(Some((Self::of(socket, process).map_err(failed)?, estate)))
+                let handover = take(&socket).map_err(silent).map_err(&failed)?;
+                Ok(Some((Self::of(socket, process).map_err(failed)?, handover)))
             }
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(KeeperError::of("reach")(error)),
@@ -111,8 +111,8 @@ impl Keeper {
         self.send(&Message::Note(note.into()), None)
     }
 
-    /// Asks it to answer when it has taken all that it was told: see [`Keeper::answered`].
-    pub fn ask(&self) -> io::Result<()> {
+    /// Asks it to answer when it has taken all that it was told: see [`KeeperClient::answered`].
+    pub fn ping(&self) -> io::Result<()> {
         self.send(&Message::Ping, None)
     }
 
@@ -210,17 +210,17 @@ fn silent(error: io::Error, pid: Pid) -> io::Error {
 }
 
 /// All that it keeps. Waits for each part of it, for some time.
-fn take(socket: &OwnedFd) -> io::Result<Estate> {
+fn take(socket: &OwnedFd) -> io::Result<Handover> {
     send(socket, &Message::Take, None)?;
-    let mut estate = Estate::default();
+    let mut handover = Handover::default();
     loop {
         match receive(socket)? {
             Some((Message::Keep(name), Some(descriptor))) => {
-                estate.descriptors.insert(name, descriptor);
+                handover.descriptors.insert(name, descriptor);
             }
             Some((Message::Note(note), _)) => {
-                estate.note = note;
-                return Ok(estate);
+                handover.note = note;
+                return Ok(handover);
             }
             _ => return Err(io::ErrorKind::UnexpectedEof.into()),
         }

@@ -16,7 +16,7 @@ mod message;
 mod server;
 mod vacancy;
 
-pub use client::{Keeper, KeeperError};
+pub use client::{KeeperClient, KeeperError};
 pub use server::serve;
 pub use vacancy::Vacancy;
 
@@ -32,7 +32,7 @@ pub const CONTROL: &str = "control";
 
 /// What a supervisor leaves to the next.
 #[derive(Debug, Default)]
-pub struct Estate {
+pub struct Handover {
     /// The descriptors, by name.
     pub descriptors: BTreeMap<String, OwnedFd>,
     /// What it noted last.

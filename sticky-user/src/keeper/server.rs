@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub fn serve(listener: &OwnedFd, supervisor: OwnedFd) -> io::Result<()> {
     // Whoever connects is told the pid of the process that called this.
     listen(listener, 1)?;
-    let mut kept = Kept::default();
+    let mut kept = KeeperStore::default();
     let mut supervisor = Supervisor::of(supervisor);
     loop {
         // One that talks nonsense is treated as one that has gone.
@@ -65,12 +65,12 @@ enum Waited {
 }
 
 #[derive(Default)]
-struct Kept {
+struct KeeperStore {
     descriptors: BTreeMap<String, OwnedFd>,
     note: String,
 }
 
-impl Kept {
+impl KeeperStore {
     /// Does what a supervisor says until it has gone. Tells whether it said to leave.
     fn follow(&mut self, supervisor: &OwnedFd) -> io::Result<bool> {
         while let Some((message, descriptor)) = receive(supervisor)? {

@@ -23,8 +23,8 @@ use tokio::io::Interest;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::untold::{Next, Untold};
-use crate::keeper::Estate;
+use super::pending_updates::{PendingUpdates, Update};
+use crate::keeper::Handover;
 use crate::notify;
 use crate::sys::readiness::{self, Watched};
 use crate::sys::{fd_passing, inherited, message};
@@ -47,12 +47,12 @@ pub(super) struct ServiceManager {
     /// Where descriptors are stored.
     note: Option<File>,
     states: VecDeque<String>,
-    untold: Untold<OwnedFd>,
-    /// It did not take what this was to tell.
+    pending: PendingUpdates<OwnedFd>,
+    /// The service manager did not take the last message.
     crowded: Option<Crowded>,
 }
 
-/// What tells that it reads again: its socket, where it is known.
+/// What tells that the service manager reads again: its socket, where it is known.
 #[derive(Debug)]
 struct Crowded(Option<Watched<OwnedFd>>);
 
@@ -64,13 +64,13 @@ impl ServiceManager {
             None
         });
         let wanted = at.is_some() && env::var("FDSTORE").is_ok_and(|most| most != "0");
-        let (states, untold) = (VecDeque::new(), Untold::default());
-        let mut this = Self { at, note: None, states, untold, crowded: None };
+        let (states, pending) = (VecDeque::new(), PendingUpdates::default());
+        let mut this = Self { at, note: None, states, pending, crowded: None };
         if wanted {
             let note = File::from(memfd_create("sticky-note", MemfdFlags::CLOEXEC)?);
             // That of a supervisor before this one, in the same place.
             this.state(&[NotifyState::FdStoreRemove, NotifyState::FdName(&full(NOTE))]);
-            this.untold.keep(NOTE, note.try_clone()?.into());
+            this.pending.keep(NOTE, note.try_clone()?.into());
             this.note = Some(note);
             this.flush();
         }
@@ -78,7 +78,7 @@ impl ServiceManager {
     }
 
     /// What systemd hands back; `None` where that is nothing.
-    pub(super) fn take() -> io::Result<Option<Estate>> {
+    pub(super) fn take() -> io::Result<Option<Handover>> {
         let mut descriptors: BTreeMap<String, OwnedFd> = inherited::take_all(PREFIX)?
             .into_iter()
             .map(|(name, descriptor)| (name.trim_start_matches(PREFIX).into(), descriptor))
@@ -89,13 +89,13 @@ impl ServiceManager {
         let (mut file, mut note) = (File::from(note), String::new());
         file.rewind()?;
         file.read_to_string(&mut note)?;
-        Ok((!note.is_empty()).then_some(Estate { descriptors, note }))
+        Ok((!note.is_empty()).then_some(Handover { descriptors, note }))
     }
 
-    /// It stores what has these names already, where it stores anything.
-    pub(super) fn know(&mut self, names: impl IntoIterator<Item = String>) {
+    /// The service manager stores what has these names already, where it stores anything.
+    pub(super) fn assume_stored(&mut self, names: impl IntoIterator<Item = String>) {
         if self.note.is_some() {
-            self.untold.know(names);
+            self.pending.assume_stored(names);
         }
     }
 
@@ -111,7 +111,7 @@ impl ServiceManager {
             return;
         }
         match descriptor.try_clone_to_owned() {
-            Ok(descriptor) => self.untold.keep(name, descriptor),
+            Ok(descriptor) => self.pending.keep(name, descriptor),
             Err(error) => warn!("cannot store {name} with the service manager: {error}"),
         }
         self.flush();
@@ -119,7 +119,7 @@ impl ServiceManager {
 
     /// Removes a descriptor.
     pub(super) fn forget(&mut self, name: &str) {
-        self.untold.forget(name);
+        self.pending.forget(name);
         self.flush();
     }
 
@@ -129,7 +129,7 @@ impl ServiceManager {
             return;
         };
         let write = || -> io::Result<()> {
-            // Whoever reads a half of it refuses it: it is JSON.
+            // A supervisor that reads half of the note refuses it: the note is JSON.
             note.set_len(0)?;
             note.write_all_at(text.as_bytes(), 0)
         };
@@ -138,8 +138,8 @@ impl ServiceManager {
         }
     }
 
-    /// Goes on telling as soon as it reads again; never resolves.
-    pub(super) async fn told(&mut self) {
+    /// Goes on telling as soon as the service manager reads again; never resolves.
+    pub(super) async fn keep_telling(&mut self) {
         loop {
             match &self.crowded {
                 None => future::pending().await,
@@ -158,10 +158,10 @@ impl ServiceManager {
 
     /// Removes everything: the end of serving. Waits for it, for some time.
     pub(super) async fn clear(mut self) {
-        self.untold.forget_all();
+        self.pending.forget_all();
         self.flush();
-        if self.crowded.is_some() && timeout(LAST_WORDS, self.told()).await.is_err() {
-            let told = self.states.is_empty() && self.untold.is_empty();
+        if self.crowded.is_some() && timeout(LAST_WORDS, self.keep_telling()).await.is_err() {
+            let told = self.states.is_empty() && self.pending.is_empty();
             if !told {
                 warn!("the service manager did not read the last words within {LAST_WORDS:?}");
             }
@@ -184,21 +184,21 @@ impl ServiceManager {
             return;
         };
         while self.crowded.is_none() {
-            // Of one name, it would hold both, and hand back either.
-            let in_the_way = self.untold.in_the_way();
-            let (text, descriptor) = match (self.states.front(), self.untold.next()) {
+            // Of two descriptors with one name, systemd would hold both, and hand back either.
+            let must_forget_first = self.pending.must_forget_first();
+            let (text, descriptor) = match (self.states.front(), self.pending.next()) {
                 (Some(state), _) => (state.clone(), None),
-                (None, Some(Next::Keep(name, _))) if in_the_way.is_some() => {
+                (None, Some(Update::Keep(name, _))) if must_forget_first.is_some() => {
                     (lines(&[NotifyState::FdStoreRemove, NotifyState::FdName(&full(name))]), None)
                 }
-                (None, Some(Next::Keep(name, descriptor))) => {
+                (None, Some(Update::Keep(name, descriptor))) => {
                     let store = [NotifyState::FdStore, NotifyState::FdName(&full(name))];
                     (lines(&store), Some(descriptor.as_fd()))
                 }
-                (None, Some(Next::Forget(name))) => {
+                (None, Some(Update::Forget(name))) => {
                     (lines(&[NotifyState::FdStoreRemove, NotifyState::FdName(&full(name))]), None)
                 }
-                (None, Some(Next::Note(_)) | None) => return,
+                (None, Some(Update::Note(_)) | None) => return,
             };
             match send(at, &text, descriptor) {
                 Ok(Some(crowded)) => {
@@ -212,8 +212,8 @@ impl ServiceManager {
             if self.states.pop_front().is_some() {
                 continue;
             }
-            if !self.untold.made_way() {
-                self.untold.told();
+            if !self.pending.forgot_first() {
+                self.pending.sent();
             }
         }
     }
@@ -231,7 +231,7 @@ fn lines(states: &[NotifyState<'_>]) -> String {
     })
 }
 
-/// Never waits; what it gives tells when to try again.
+/// Sends without waiting; the result tells when to try again.
 fn send(
     at: &SocketAddrUnix,
     text: &str,

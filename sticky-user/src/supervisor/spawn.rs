@@ -77,7 +77,7 @@ pub(super) fn keeper() -> Command {
 
 /// What all workers are started with.
 #[derive(Clone, Copy)]
-pub(super) struct Workshop<'a> {
+pub(super) struct Spawner<'a> {
     pub(super) settings: &'a Settings,
     /// The directory of the workers' sockets.
     pub(super) workers: &'a Path,
@@ -86,7 +86,7 @@ pub(super) struct Workshop<'a> {
     pub(super) turns: &'a Turns,
 }
 
-impl Workshop<'_> {
+impl Spawner<'_> {
     /// Starts a worker for `slot`, by way of its guard (`sticky guard`), which ends what the worker
     /// leaves, and the launcher (`sticky launch`), which sets `LISTEN_PID` to its own pid, waits for
     /// [`Launched::go`] and becomes the worker. `notify` is the name of the socket on which the supervisor

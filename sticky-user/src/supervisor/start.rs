@@ -4,8 +4,8 @@ use tracing::{info, warn};
 
 use super::bus_sockets::BusSockets;
 use super::control::Control;
-use super::fleet::{Before, Fleet, Parts};
-use super::legacy::Legacy;
+use super::fleet::{Fleet, Parts, Predecessor};
+use super::handover::HandoverWriter;
 use super::manifest::Manifest;
 use super::run_dir::RunDir;
 use super::service_manager::ServiceManager;
@@ -13,7 +13,7 @@ use super::signals::Signals;
 use super::turns::Turns;
 use super::upgrade::Rollback;
 use super::{Error, Settings, spawn};
-use crate::keeper::{Estate, Keeper};
+use crate::keeper::{Handover, KeeperClient};
 use crate::steering::{self, Choice, Mode, Plan, Refusal};
 
 /// Opens everything, or takes it over.
@@ -27,24 +27,24 @@ pub(super) async fn fleet<'a>(
         ServiceManager::take().map_err(Error::system("take what the service manager stored"))?;
     // Its lock first, where it is known: of two supervisors that start together, one gets it.
     let port = match (settings.plan.listen.port(), &stored) {
-        (0, Some(estate)) => Manifest::read(&estate.note)?.listen.port(),
+        (0, Some(handover)) => Manifest::read(&handover.note)?.listen.port(),
         (port, _) => port,
     };
     if port == 0 && settings.control.is_none() {
         return open(settings, signals, None, lock);
     }
     let run_dir = lock(port)?;
-    match (Keeper::find(&run_dir.keeper())?, stored) {
-        (Some((keeper, estate)), stored) if !estate.note.is_empty() => {
-            let kept: Vec<String> = names(&estate).collect();
+    match (KeeperClient::find(&run_dir.keeper())?, stored) {
+        (Some((keeper, handover)), stored) if !handover.note.is_empty() => {
+            let kept: Vec<String> = names(&handover).collect();
             // It was told to store the same.
             let stored = stored.iter().flat_map(names).chain(kept.clone()).collect();
-            resume(settings, signals, run_dir, (keeper, kept, stored), estate, rollback)
+            resume(settings, signals, run_dir, (keeper, kept, stored), handover, rollback)
         }
-        (None, Some(estate)) => {
-            let keeper = Keeper::start(&run_dir.keeper(), spawn::keeper())?;
-            let left = (keeper, Vec::new(), names(&estate).collect());
-            resume(settings, signals, run_dir, left, estate, rollback)
+        (None, Some(handover)) => {
+            let keeper = KeeperClient::start(&run_dir.keeper(), spawn::keeper())?;
+            let left = (keeper, Vec::new(), names(&handover).collect());
+            resume(settings, signals, run_dir, left, handover, rollback)
         }
         (keeper, _) => {
             if let Some((keeper, _)) = keeper {
@@ -92,14 +92,14 @@ fn open(
         let bus = settings.embedded_bus.then(bus).transpose();
         let bus = bus.map_err(Error::system("open the bus sockets of the slots"))?;
         let turns = Turns::open(slots).map_err(Error::system("make the files of the turns"))?;
-        let keeper = Keeper::start(&run_dir.keeper(), spawn::keeper())?;
+        let keeper = KeeperClient::start(&run_dir.keeper(), spawn::keeper())?;
         let manager =
             ServiceManager::open().map_err(Error::system("open a note for the next supervisor"))?;
-        Ok((control, bus, turns, Legacy::new(keeper, manager)))
+        Ok((control, bus, turns, HandoverWriter::new(keeper, manager)))
     };
     match opened() {
-        Ok((control, bus, turns, legacy)) => {
-            let parts = Parts { steering, bus, turns, control, signals, legacy, run_dir };
+        Ok((control, bus, turns, handover)) => {
+            let parts = Parts { steering, bus, turns, control, signals, handover, run_dir };
             Ok(Fleet::new(settings, parts, &refused))
         }
         Err(error) => {
@@ -109,8 +109,8 @@ fn open(
     }
 }
 
-fn names(estate: &Estate) -> impl Iterator<Item = String> {
-    estate.descriptors.keys().cloned()
+fn names(handover: &Handover) -> impl Iterator<Item = String> {
+    handover.descriptors.keys().cloned()
 }
 
 /// Goes on where the earlier supervisor was, in the mode that it had. `kept` and `stored` are the names
@@ -119,11 +119,11 @@ fn resume<'a>(
     settings: &'a Settings,
     signals: Signals,
     mut run_dir: RunDir,
-    (keeper, kept, stored): (Keeper, Vec<String>, Vec<String>),
-    estate: Estate,
+    (keeper, kept, stored): (KeeperClient, Vec<String>, Vec<String>),
+    handover: Handover,
     rollback: &Rollback,
 ) -> Result<Fleet<'a>, Error> {
-    let Estate { descriptors: mut left, note } = estate;
+    let Handover { descriptors: mut left, note } = handover;
     let manifest = Manifest::read(&note)?;
     manifest.fits(settings)?;
     open_to_workers(&mut run_dir, settings)?;
@@ -142,21 +142,22 @@ fn resume<'a>(
     }
     let manager =
         ServiceManager::open().map_err(Error::system("open a note for the next supervisor"))?;
-    let mut legacy = Legacy::new(keeper, manager);
-    legacy.know(kept, stored);
-    let before = if rollback.is_upgrade() { Before::Upgraded } else { Before::Killed };
-    match before {
-        Before::Upgraded => info!("goes on in the place of the program before, mode {mode}"),
-        Before::Killed => warn!("takes over from a supervisor that was killed, mode {mode}"),
+    let mut handover = HandoverWriter::new(keeper, manager);
+    handover.assume_stored(kept, stored);
+    let predecessor =
+        if rollback.is_upgrade() { Predecessor::Upgraded } else { Predecessor::Killed };
+    match predecessor {
+        Predecessor::Upgraded => info!("goes on in the place of the program before, mode {mode}"),
+        Predecessor::Killed => warn!("takes over from a supervisor that was killed, mode {mode}"),
     }
-    let parts = Parts { steering, bus, turns, control, signals, legacy, run_dir };
+    let parts = Parts { steering, bus, turns, control, signals, handover, run_dir };
     let better: Vec<Refusal> = Mode::ALL
         .into_iter()
         .take_while(|&better| better != mode)
         .filter_map(|mode| steering::probe(mode).err().map(|error| Refusal { mode, error }))
         .collect();
     let mut fleet = Fleet::new(settings, parts, &better);
-    fleet.resume(manifest, &mut left, before, rollback.reason());
+    fleet.resume(manifest, &mut left, predecessor, rollback.reason());
     Ok(fleet)
 }
 

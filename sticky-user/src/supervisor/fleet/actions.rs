@@ -11,7 +11,7 @@ use super::super::notify::NotifySocket;
 use super::super::process::{Ended, Process};
 use super::super::run_dir;
 use super::super::slot::{Action, Event, Why, WorkerId};
-use super::super::spawn::{Launched, Workshop};
+use super::super::spawn::{Launched, Spawner};
 use super::slot_runtime::WorkerRuntime;
 use super::{Error, Fleet, Happened, Parts, Phase};
 
@@ -116,7 +116,7 @@ impl Fleet<'_> {
         runtime.workers.push(WorkerRuntime::new(id, process, notify));
         // From now on the next supervisor would find it.
         self.remember(slot, id);
-        self.parts.legacy.launch(launched);
+        self.parts.handover.launch(launched);
         Ok(())
     }
 
@@ -125,7 +125,7 @@ impl Fleet<'_> {
         if self.runtimes.get(slot as usize).is_some_and(|runtime| !runtime.workers.is_empty()) {
             return Ok(());
         }
-        let Parts { turns, bus, legacy, run_dir, .. } = &mut self.parts;
+        let Parts { turns, bus, handover, run_dir, .. } = &mut self.parts;
         let turn = turns.free(slot)?;
         if turn.is_some() {
             warn!(slot, "a process that is no worker has the slot's turn; the turn is made anew");
@@ -135,7 +135,7 @@ impl Fleet<'_> {
             warn!(slot, "the worker had shut its bus socket down; it is made anew");
         }
         for (name, descriptor) in turn.into_iter().chain(socket) {
-            legacy.keep(&name, descriptor.as_fd());
+            handover.keep(&name, descriptor.as_fd());
         }
         Ok(())
     }
@@ -148,14 +148,14 @@ impl Fleet<'_> {
         notify: &NotifySocket,
     ) -> io::Result<(Launched, Process)> {
         let Parts { run_dir, steering, bus, turns, .. } = &self.parts;
-        let workshop = Workshop {
+        let spawner = Spawner {
             settings: self.settings,
             workers: run_dir.workers(),
             steering: &**steering,
             bus: bus.as_ref(),
             turns,
         };
-        let launched = workshop.start(slot, notify.name())?;
+        let launched = spawner.start(slot, notify.name())?;
         let watch = |ended| Process::watch(launched.pid, launched.guard(), ended);
         match self.watched(slot, id, watch) {
             Ok(process) => Ok((launched, process)),

@@ -172,7 +172,7 @@ impl Fleet<'_> {
             return self.tell_all(Event::Kill);
         }
         info!("{why}: no new connections, workers drain");
-        self.parts.legacy.tell(&[NotifyState::Stopping]);
+        self.parts.handover.tell(&[NotifyState::Stopping]);
         self.phase = Phase::Stopping { until: Instant::now() + limits(self.settings).drain };
         self.reload = None;
         self.cancel_upgrade();

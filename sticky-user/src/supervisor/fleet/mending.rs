@@ -82,7 +82,7 @@ impl Fleet<'_> {
             self.watch.listener(slot, &*self.parts.steering, &self.happen);
         }
         for (name, descriptor) in &mended.renewed {
-            self.parts.legacy.keep(name, descriptor.as_fd());
+            self.parts.handover.keep(name, descriptor.as_fd());
         }
         let renewed = gone.filter(|_| !mended.renewed.is_empty()).map(|gone| gone.slot);
         if let Some(slot) = renewed.filter(|&slot| self.is_away(slot)) {

@@ -1,13 +1,14 @@
 //! The workers of all slots: carries out what the slots want, and tells them what happened.
 //!
 //! `mod.rs` waits for what happens, `events.rs` takes it in, `actions.rs` does what follows;
-//! `reload.rs` (with `probation.rs`), `failover.rs`, `succession.rs` and `upgrade.rs` are what concerns
+//! `reload.rs` (with `probation.rs`), `failover.rs`, `handover.rs` and `upgrade.rs` are what concerns
 //! more than one slot; `hearing.rs` is what workers say, `mending.rs` what they did to their listeners,
 //! `restore.rs` what somebody removed, `strangers.rs` who else listens; `watch.rs` tells when to look.
 
 mod actions;
 mod events;
 mod failover;
+mod handover;
 mod hearing;
 mod mending;
 mod probation;
@@ -16,7 +17,6 @@ mod report;
 mod restore;
 mod slot_runtime;
 mod strangers;
-mod succession;
 mod upgrade;
 mod watch;
 
@@ -27,7 +27,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-pub(super) use self::succession::Before;
+pub(super) use self::handover::Predecessor;
 
 use self::mending::Mischief;
 use self::reload::Reload;
@@ -38,7 +38,7 @@ use self::watch::Watch;
 use super::bus_sockets::BusSockets;
 use super::control::Control;
 use super::deadline::at;
-use super::legacy::Legacy;
+use super::handover::HandoverWriter;
 use super::process::Ended;
 use super::run_dir::RunDir;
 use super::signals::Signals;
@@ -90,7 +90,7 @@ pub(super) struct Parts {
     pub(super) turns: Turns,
     pub(super) control: Control,
     pub(super) signals: Signals,
-    pub(super) legacy: Legacy,
+    pub(super) handover: HandoverWriter,
     pub(super) run_dir: RunDir,
 }
 
@@ -113,7 +113,7 @@ pub(super) struct Fleet<'a> {
     /// When another keeper is started, where there is none.
     renewal: Option<Instant>,
     /// Whose workers these are, until they are looked after.
-    before: Option<Before>,
+    predecessor: Option<Predecessor>,
     watch: Watch,
     strangers: Strangers,
     mischief: Mischief,
@@ -150,7 +150,7 @@ impl<'a> Fleet<'a> {
             becoming: None,
             closing: None,
             renewal: None,
-            before: None,
+            predecessor: None,
             watch,
             strangers: Strangers::default(),
             mischief: Mischief::default(),
@@ -166,8 +166,8 @@ impl<'a> Fleet<'a> {
     pub(super) async fn serve(mut self, announce: impl FnOnce(&Status)) -> Result<(), Error> {
         let result = self.work(announce).await;
         self.end_all().await;
-        let Parts { legacy, run_dir, .. } = self.parts;
-        legacy.dissolve().await;
+        let Parts { handover, run_dir, .. } = self.parts;
+        handover.dissolve().await;
         run_dir.remove();
         result
     }
@@ -198,7 +198,7 @@ impl<'a> Fleet<'a> {
                 self.note();
             }
             let deadline = self.deadline();
-            let Parts { signals, control, legacy, .. } = &mut self.parts;
+            let Parts { signals, control, handover, .. } = &mut self.parts;
             tokio::select! {
                 Some(happened) = self.happened.recv() => self.on(happened)?,
                 (slot, id, said) = hearing::next(&mut self.runtimes, &mut self.heard) => {
@@ -208,7 +208,7 @@ impl<'a> Fleet<'a> {
                 request = control.next() => self.answer(request)?,
                 closed = done(&mut self.closing) => self.closed(closed)?,
                 () = at(deadline) => self.deadline_came()?,
-                heard = legacy.next() => self.heard(heard),
+                heard = handover.next() => self.heard(heard),
                 () = self.watch.tick() => self.look_around(),
             }
         }

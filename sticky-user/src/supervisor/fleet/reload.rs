@@ -58,7 +58,7 @@ impl Fleet<'_> {
         self.reload = Some(Reload { slot, left, listener, new: None, probation, look: None });
         self.report(Progress::Starting { slot });
         if let Ok(now) = NotifyState::monotonic_usec_now() {
-            self.parts.legacy.tell(&[NotifyState::Reloading, now]);
+            self.parts.handover.tell(&[NotifyState::Reloading, now]);
         }
         self.replace();
         Ok(progress)
@@ -226,7 +226,7 @@ impl Fleet<'_> {
     fn end_reload(&mut self, result: Progress) {
         self.report(result);
         self.reload = None;
-        self.parts.legacy.tell(&[NotifyState::Ready]);
+        self.parts.handover.tell(&[NotifyState::Ready]);
     }
 
     fn report(&self, progress: Progress) {

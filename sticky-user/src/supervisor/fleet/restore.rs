@@ -78,7 +78,7 @@ impl Fleet<'_> {
         if !run_dir.has_keeper() {
             // One that nobody finds is of no use.
             warn!("nobody finds the keeper any more, whose socket was removed; starting another");
-            replaced = self.parts.legacy.renew(run_dir);
+            replaced = self.parts.handover.renew(run_dir);
             renewed = true;
         }
         if renewed {

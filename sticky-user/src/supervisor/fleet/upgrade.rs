@@ -98,7 +98,7 @@ impl Fleet<'_> {
         becoming.until = Instant::now() + KEEPING;
         self.becoming = Some(becoming);
         self.note();
-        self.parts.legacy.ask();
+        self.parts.handover.ping();
     }
 
     /// The keeper has taken everything: the next program finds it there.

@@ -115,7 +115,7 @@ impl Fleet<'_> {
     /// Once in a while.
     pub(super) fn look_around(&mut self) {
         if sd_notify::watchdog_enabled().is_some() {
-            self.parts.legacy.tell(&[NotifyState::Watchdog]);
+            self.parts.handover.tell(&[NotifyState::Watchdog]);
         }
         self.look_at_files();
         self.mend(None, None);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
-use super::super::legacy::Heard;
+use super::super::handover::KeeperEvent;
 use super::super::manifest::{Manifest, SlotNote, WorkerNote};
 use super::super::notify::NotifySocket;
 use super::super::process::Process;
@@ -20,7 +20,7 @@ use crate::steering::Kept;
 
 /// What happened to the supervisor before this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Before {
+pub(in super::super) enum Predecessor {
     /// It became this program.
     Upgraded,
     /// It was killed.
@@ -50,7 +50,7 @@ impl Fleet<'_> {
         };
         let kept = gather().map_err(Error::system("gather what the next supervisor needs"))?;
         for (name, descriptor) in kept {
-            self.parts.legacy.keep(&name, descriptor.as_fd());
+            self.parts.handover.keep(&name, descriptor.as_fd());
         }
         self.note();
         Ok(())
@@ -64,12 +64,12 @@ impl Fleet<'_> {
             match worker.notify.try_clone() {
                 Ok(sockets) => {
                     for (name, socket) in notify_names(pid).iter().zip(&sockets) {
-                        self.parts.legacy.keep(name, socket.as_fd());
+                        self.parts.handover.keep(name, socket.as_fd());
                     }
                 }
                 Err(error) => warn!(pid, "cannot keep a notify socket: {error}"),
             }
-            self.parts.legacy.keep(&name(pid), process);
+            self.parts.handover.keep(&name(pid), process);
         }
         self.note();
     }
@@ -78,14 +78,14 @@ impl Fleet<'_> {
     pub(super) fn forget(&mut self, pid: u32) {
         self.changed = true;
         for name in notify_names(pid).into_iter().chain([name(pid)]) {
-            self.parts.legacy.forget(&name);
+            self.parts.handover.forget(&name);
         }
     }
 
     /// Notes where things stand.
     pub(super) fn note(&mut self) {
         let note = serde_json::to_string(&self.manifest()).unwrap_or_default();
-        self.parts.legacy.note(note);
+        self.parts.handover.note(note);
     }
 
     pub(super) fn manifest(&self) -> Manifest {
@@ -113,18 +113,20 @@ impl Fleet<'_> {
 
     /// Where the keeper was ended by somebody, or takes nothing: another one, so that the next
     /// supervisor finds everything.
-    pub(super) fn heard(&mut self, heard: Heard) {
+    pub(super) fn heard(&mut self, heard: KeeperEvent) {
         match heard {
-            Heard::Settled => return self.settled(),
-            Heard::Ended => warn!("the keeper has ended; starting another one"),
-            Heard::Stuck => warn!("the keeper takes nothing; ending it and starting another one"),
-            Heard::Broken(error) => {
+            KeeperEvent::Settled => return self.settled(),
+            KeeperEvent::Ended => warn!("the keeper has ended; starting another one"),
+            KeeperEvent::Stuck => {
+                warn!("the keeper takes nothing; ending it and starting another one")
+            }
+            KeeperEvent::Broken(error) => {
                 warn!("cannot tell the keeper anything ({error}); starting another one");
             }
         }
-        if self.parts.legacy.age() < RENEWAL {
+        if self.parts.handover.age() < RENEWAL {
             // The next one may end as soon.
-            self.parts.legacy.end_keeper();
+            self.parts.handover.end_keeper();
             self.renewal = Some(Instant::now() + RENEWAL);
         } else {
             self.renew_keeper();
@@ -133,7 +135,7 @@ impl Fleet<'_> {
 
     /// Starts another keeper.
     pub(super) fn renew_keeper(&mut self) {
-        let renewed = self.parts.legacy.renew(&self.parts.run_dir).map_err(Error::from);
+        let renewed = self.parts.handover.renew(&self.parts.run_dir).map_err(Error::from);
         let entrusted = renewed.and_then(|()| self.entrust());
         self.entrusted(entrusted);
     }
@@ -155,7 +157,7 @@ impl Fleet<'_> {
         &mut self,
         manifest: Manifest,
         left: &mut Kept,
-        before: Before,
+        predecessor: Predecessor,
         rolled_back: Option<String>,
     ) {
         self.phase = Phase::Serving;
@@ -197,9 +199,9 @@ impl Fleet<'_> {
         }
         // What belongs to nobody any more.
         for name in std::mem::take(left).into_keys() {
-            self.parts.legacy.forget(&name);
+            self.parts.handover.forget(&name);
         }
-        self.before = Some(before);
+        self.predecessor = Some(predecessor);
         self.mend_all();
         self.tell_again();
         self.adopt_all();
@@ -207,12 +209,12 @@ impl Fleet<'_> {
 
     /// The earlier supervisor was killed before it could tell a worker that it is to end.
     fn tell_again(&mut self) {
-        let mut untold = Vec::new();
+        let mut not_told = Vec::new();
         for (slot, runtime) in (0..).zip(&self.runtimes) {
             let drains = |worker: &&WorkerRuntime| runtime.slot.drains(worker.id) && !worker.told;
-            untold.extend(runtime.workers.iter().filter(drains).map(|worker| (slot, worker.id)));
+            not_told.extend(runtime.workers.iter().filter(drains).map(|worker| (slot, worker.id)));
         }
-        for (slot, id) in untold {
+        for (slot, id) in not_told {
             self.terminate(slot, id);
         }
     }
@@ -220,8 +222,8 @@ impl Fleet<'_> {
     /// The clients of every slot are served, for the first time.
     pub(super) fn all_ready(&mut self) {
         self.phase = Phase::Serving;
-        self.parts.legacy.tell(&[sd_notify::NotifyState::Ready]);
-        if self.before.take() == Some(Before::Killed) {
+        self.parts.handover.tell(&[sd_notify::NotifyState::Ready]);
+        if self.predecessor.take() == Some(Predecessor::Killed) {
             info!("the workers of the supervisor that was killed are replaced");
             if let Err(refused) = self.begin_reload() {
                 warn!("{refused}");
