@@ -2,10 +2,10 @@
 
 mod diag;
 mod error;
+mod foreign;
 mod holder;
 mod mend;
 mod queue;
-mod strangers;
 mod syn_gate;
 
 use std::net::SocketAddr;
@@ -15,9 +15,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use self::syn_gate::SynGate;
 pub use error::Error;
+pub use foreign::{ForeignListener, Takes, find as foreign_listeners};
 pub use mend::{Fault, Gone, Order};
 pub use queue::Queue;
-pub use strangers::{Stranger, Takes, find as strangers};
 
 /// Listening sockets on one address, in the order of the slots.
 ///

@@ -50,9 +50,9 @@ pub(super) fn text(status: &Status) -> Result<String, fmt::Error> {
     let takeovers = Counter::<u64, AtomicU64>::default();
     takeovers.inc_by(status.takeovers.into());
     registry.register("takeovers", "Supervisors that served before this one", takeovers);
-    let strangers = Gauge::<i64, AtomicI64>::default();
-    strangers.set(i64::try_from(status.strangers).unwrap_or(i64::MAX));
-    registry.register("strangers", "Sockets of other programs on the port", strangers);
+    let foreign = Gauge::<i64, AtomicI64>::default();
+    foreign.set(i64::try_from(status.foreign_listeners.len()).unwrap_or(i64::MAX));
+    registry.register("foreign_listeners", "Sockets of other programs on the port", foreign);
     if let Some(counters) = &status.counters {
         connections(&mut registry, counters);
     }
@@ -155,6 +155,7 @@ mod tests {
     use super::*;
     use crate::bus::Health;
     use crate::steering::{Mode, SlotCounts};
+    use crate::supervisor::status::ForeignListenerStatus;
 
     #[test]
     fn everything_is_in_the_text() {
@@ -171,6 +172,13 @@ mod tests {
             queue_limit: Some(4096),
             bus: Some(Health { up: true, peers: 5, reconnects: 6, dropped: 8, disconnected: 9 }),
         };
+        let foreign = ForeignListenerStatus {
+            listen: "127.0.0.1:3000".parse().unwrap(),
+            uid: 1000,
+            socket: 41,
+            harmful: false,
+            effect: "gets none".into(),
+        };
         let counts = SlotCounts { selected: 7, empty: 0, refused: 1 };
         let counters = Counters { runs: 8, slots: vec![counts], ..Counters::default() };
         let status = Status {
@@ -178,8 +186,7 @@ mod tests {
             version: "1.2.3".into(),
             takeovers: 4,
             rolled_back: None,
-            strangers: 1,
-            stranger_list: Vec::new(),
+            foreign_listeners: vec![foreign],
             listen: "127.0.0.1:3000".parse().unwrap(),
             mode: Mode::FdPassing,
             refused: vec![],
@@ -202,7 +209,7 @@ mod tests {
             r#"sticky_slot_restarts_total{slot="0"} 2"#,
             r#"sticky_slot_away{slot="0"} 1"#,
             "sticky_takeovers_total 4",
-            "sticky_strangers 1",
+            "sticky_foreign_listeners 1",
             r#"sticky_slot_queue{slot="0"} 3"#,
             r#"sticky_bus_up{slot="0"} 1"#,
             r#"sticky_bus_peers{slot="0"} 5"#,

@@ -17,8 +17,8 @@ use tokio::net::UnixDatagram;
 use tokio::time::{Sleep, sleep};
 use tracing::error;
 
+use super::notify_access::NotifyAccess;
 use super::run_dir::RunDir;
-use super::speakers::Strangers;
 use crate::bus::Health;
 use crate::sys::credentials::{self, Received};
 
@@ -74,7 +74,7 @@ pub(super) struct NotifySocket {
     /// Its name in the directory of the workers' sockets.
     name: String,
     rest: Option<Pin<Box<Sleep>>>,
-    strangers: Strangers,
+    access: NotifyAccess,
 }
 
 impl NotifySocket {
@@ -95,7 +95,7 @@ impl NotifySocket {
 
     /// One that is to be opened yet.
     pub(super) fn none(name: String) -> Self {
-        Self { sockets: Vec::new(), name, rest: None, strangers: Strangers::default() }
+        Self { sockets: Vec::new(), name, rest: None, access: NotifyAccess::default() }
     }
 
     /// Opens it anew, where the worker looks for it and no longer finds it.
@@ -143,12 +143,12 @@ impl NotifySocket {
     /// What `worker` has said, as far as it is heard in a moment.
     pub(super) fn hear(&mut self, worker: u32) -> Option<Notification> {
         let mut said = None;
-        self.strangers.begin();
+        self.access.begin();
         for socket in &self.sockets {
             let ended = (0..AT_ONCE).find_map(|_| match receive(socket) {
                 Ok(message) => {
                     let message = message.filter(|it| {
-                        it.sender.is_some_and(|sender| self.strangers.allow(sender, worker))
+                        it.sender.is_some_and(|sender| self.access.allow(sender, worker))
                     });
                     if let Some(Message { said: more, .. }) = message {
                         said.get_or_insert_with(Notification::default).and(more);

@@ -8,7 +8,7 @@ use super::manifest::{Manifest, ManifestError};
 use super::slot::WorkerId;
 use crate::bus::Health;
 use crate::keeper::Vacancy;
-use crate::listener::Stranger;
+use crate::listener::ForeignListener;
 use crate::steering::{Counters, Mode};
 
 /// A supervisor and its slots.
@@ -38,10 +38,8 @@ pub struct Status {
     /// Why the last upgrade was undone, where it was.
     pub rolled_back: Option<String>,
     /// Sockets of other programs that listen on the port.
-    pub strangers: usize,
-    /// Each of them.
     #[serde(default)]
-    pub stranger_list: Vec<StrangerStatus>,
+    pub foreign_listeners: Vec<ForeignListenerStatus>,
     /// Each slot.
     pub slots: Vec<SlotStatus>,
     /// What was decided so far; `null` where the mode does not count.
@@ -50,7 +48,7 @@ pub struct Status {
 
 /// A socket of another program.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StrangerStatus {
+pub struct ForeignListenerStatus {
     /// Where it listens.
     pub listen: SocketAddr,
     /// The user whose it is.
@@ -63,14 +61,14 @@ pub struct StrangerStatus {
     pub effect: String,
 }
 
-impl StrangerStatus {
-    pub(super) fn of(stranger: &Stranger) -> Self {
+impl ForeignListenerStatus {
+    pub(super) fn of(foreign: &ForeignListener) -> Self {
         Self {
-            listen: stranger.address,
-            uid: stranger.uid,
-            socket: stranger.inode,
-            harmful: stranger.is_harmful(),
-            effect: stranger.takes.to_string(),
+            listen: foreign.address,
+            uid: foreign.uid,
+            socket: foreign.inode,
+            harmful: foreign.is_harmful(),
+            effect: foreign.takes.to_string(),
         }
     }
 }
@@ -147,8 +145,7 @@ impl Status {
             uptime_seconds: 0.0,
             takeovers: manifest.takeovers,
             rolled_back: None,
-            strangers: 0,
-            stranger_list: Vec::new(),
+            foreign_listeners: Vec::new(),
             slots: slots.collect(),
             counters: None,
         })

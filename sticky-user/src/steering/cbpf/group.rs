@@ -6,7 +6,7 @@
 use crate::listener::Order;
 
 /// At a place of the group that is none of ours.
-pub(super) const STRANGER: u32 = u32::MAX;
+pub(super) const FOREIGN: u32 = u32::MAX;
 
 /// Who is where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,15 +19,15 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Listeners that begin one after the other, behind those of `strangers`.
-    pub(super) fn new(slots: impl Iterator<Item = u32>, strangers: usize) -> Self {
-        let places = std::iter::repeat_n(STRANGER, strangers).chain(slots).collect();
+    /// Listeners that begin one after the other, behind those of `foreign` listeners.
+    pub(super) fn new(slots: impl Iterator<Item = u32>, foreign: usize) -> Self {
+        let places = std::iter::repeat_n(FOREIGN, foreign).chain(slots).collect();
         Self { places, listened: Vec::new() }
     }
 
     /// The same, with the order of listening, if `order`, which the kernel tells, is as expected.
     pub(super) fn told(mut self, order: Option<&Order>) -> Self {
-        let ours = self.places.iter().copied().filter(|&slot| slot != STRANGER);
+        let ours = self.places.iter().copied().filter(|&slot| slot != FOREIGN);
         self.listened = ours.collect();
         if order.is_none_or(|order| order.slots != self.listened) {
             self.listened.clear();
@@ -58,10 +58,10 @@ impl Group {
         let mut left: Vec<u32> = ended.to_vec();
         left.extend(order.map_or_else(Vec::new, |order| self.came_back(ended, order)));
         let leaving = left.iter().filter(|&slot| self.places.contains(slot)).count();
-        let others = order.map_or(self.strangers(), |order| order.others);
-        // Of two that left, either may have been the first. A stranger moves like all others.
-        let undisturbed = leaving == 0 && (self.strangers() == 0 || self.strangers() == others);
-        let known = leaving == 1 && self.strangers() == 0 && others == 0;
+        let others = order.map_or(self.foreign(), |order| order.others);
+        // Of two that left, either may have been the first. A foreign listener moves like all others.
+        let undisturbed = leaving == 0 && (self.foreign() == 0 || self.foreign() == others);
+        let known = leaving == 1 && self.foreign() == 0 && others == 0;
         (undisturbed || known).then_some(left)
     }
 
@@ -75,8 +75,8 @@ impl Group {
         expected.filter(|slot| found.next_if_eq(slot).is_none()).copied().collect()
     }
 
-    fn strangers(&self) -> usize {
-        self.places.iter().filter(|&&slot| slot == STRANGER).count()
+    fn foreign(&self) -> usize {
+        self.places.iter().filter(|&&slot| slot == FOREIGN).count()
     }
 
     /// A listener stopped listening.
@@ -132,13 +132,13 @@ mod tests {
 
         fn order(&self) -> Order {
             Order {
-                slots: self.list.iter().copied().filter(|&at| at != STRANGER).collect(),
+                slots: self.list.iter().copied().filter(|&at| at != FOREIGN).collect(),
                 others: self.others(),
             }
         }
 
         fn others(&self) -> usize {
-            usize::from(self.group.contains(&STRANGER))
+            usize::from(self.group.contains(&FOREIGN))
         }
     }
 
@@ -168,7 +168,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever workers do between two looks, afterwards each place is known; also where a stranger
+        /// Whatever workers do between two looks, afterwards each place is known; also where a foreign listener
         /// has come or gone before. But for one thing: that the last of all left and came back, and so is
         /// the last again, is not seen.
         #[test]
@@ -183,9 +183,9 @@ mod tests {
             let change = |kernel: &mut Kernel, slot, begins| {
                 if begins { kernel.begins(slot) } else { kernel.ends(slot) }
             };
-            for (stranger, events) in rounds {
-                if let Some(begins) = stranger {
-                    change(&mut kernel, STRANGER, begins);
+            for (foreign, events) in rounds {
+                if let Some(begins) = foreign {
+                    change(&mut kernel, FOREIGN, begins);
                 }
                 let last = kernel.list.last().copied();
                 for (slot, begins) in events {

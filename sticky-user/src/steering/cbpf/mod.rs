@@ -65,7 +65,7 @@ impl Cbpf {
 
     /// Attaches the program to the group, over any listener that is in it.
     fn attach(&self) -> Result<(), Error> {
-        let member = self.group.places().iter().copied().find(|&slot| slot != group::STRANGER);
+        let member = self.group.places().iter().copied().find(|&slot| slot != group::FOREIGN);
         let member = member.unwrap_or_default();
         put_in_force(&self.listeners, member, &self.mapping, self.group.places())
     }
@@ -106,8 +106,8 @@ impl Cbpf {
             }
         }
         self.mapping.slots().iter().for_each(|slot| self.listeners.quit(slot));
-        let strangers = self.listeners.order().map_or(0, |order| order.others);
-        self.group = Group::new(std::iter::empty(), strangers);
+        let foreign = self.listeners.order().map_or(0, |order| order.others);
+        self.group = Group::new(std::iter::empty(), foreign);
         for slot in self.mapping.slots().iter() {
             self.begin(slot, gone, mended);
         }

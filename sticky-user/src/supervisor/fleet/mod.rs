@@ -3,11 +3,12 @@
 //! `mod.rs` waits for what happens, `events.rs` takes it in, `actions.rs` does what follows;
 //! `reload.rs` (with `probation.rs`), `failover.rs`, `handover.rs` and `upgrade.rs` are what concerns
 //! more than one slot; `hearing.rs` is what workers say, `mending.rs` what they did to their listeners,
-//! `restore.rs` what somebody removed, `strangers.rs` who else listens; `watch.rs` tells when to look.
+//! `restore.rs` what somebody removed, `foreign_listeners.rs` who else listens; `watch.rs` tells when to look.
 
 mod actions;
 mod events;
 mod failover;
+mod foreign_listeners;
 mod handover;
 mod hearing;
 mod mending;
@@ -16,7 +17,6 @@ mod reload;
 mod report;
 mod restore;
 mod slot_runtime;
-mod strangers;
 mod upgrade;
 mod watch;
 
@@ -32,7 +32,6 @@ pub(super) use self::handover::Predecessor;
 use self::mending::Mischief;
 use self::reload::Reload;
 use self::slot_runtime::SlotRuntime;
-use self::strangers::Strangers;
 use self::upgrade::Becoming;
 use self::watch::Watch;
 use super::bus_sockets::BusSockets;
@@ -46,6 +45,7 @@ use super::slot::{Event, Limits, WorkerId};
 use super::status::{Refused, Status};
 use super::turns::Turns;
 use super::{Error, Settings};
+use crate::listener::ForeignListener;
 use crate::steering::{Closing, Refusal, Steering};
 
 /// How long a worker may take to end that was killed.
@@ -115,7 +115,7 @@ pub(super) struct Fleet<'a> {
     /// Whose workers these are, until they are looked after.
     predecessor: Option<Predecessor>,
     watch: Watch,
-    strangers: Strangers,
+    foreign_listeners: Vec<ForeignListener>,
     mischief: Mischief,
     /// Where to begin to listen: at the worker behind the last that was heard.
     heard: usize,
@@ -152,7 +152,7 @@ impl<'a> Fleet<'a> {
             renewal: None,
             predecessor: None,
             watch,
-            strangers: Strangers::default(),
+            foreign_listeners: Vec::new(),
             mischief: Mischief::default(),
             heard: 0,
             changed: true,

@@ -3,7 +3,7 @@
 use tracing::error;
 
 use super::super::control::Request;
-use super::super::status::{SlotStatus, Status, StrangerStatus};
+use super::super::status::{ForeignListenerStatus, SlotStatus, Status};
 use super::{Error, Fleet, SlotRuntime};
 
 impl Fleet<'_> {
@@ -61,8 +61,11 @@ impl Fleet<'_> {
             uptime_seconds: self.since.elapsed().as_secs_f64(),
             takeovers: self.takeovers,
             rolled_back: self.rolled_back.clone(),
-            strangers: self.strangers.found().len(),
-            stranger_list: self.strangers.found().iter().map(StrangerStatus::of).collect(),
+            foreign_listeners: self
+                .foreign_listeners
+                .iter()
+                .map(ForeignListenerStatus::of)
+                .collect(),
             slots: (0..).zip(&self.runtimes).map(slot_status).collect(),
             counters,
         }

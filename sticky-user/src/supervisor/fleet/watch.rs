@@ -119,7 +119,7 @@ impl Fleet<'_> {
         }
         self.look_at_files();
         self.mend(None, None);
-        self.look_for_strangers();
+        self.look_for_foreign_listeners();
         for slot in self.settings.plan.mapping.slots().iter() {
             self.look_at_queue(slot);
         }

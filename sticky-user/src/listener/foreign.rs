@@ -13,7 +13,7 @@ use super::diag::{self, Listening};
 
 /// A listener that is none of ours, where our clients could come to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stranger {
+pub struct ForeignListener {
     /// The number of the socket, as in `/proc/PID/fd`.
     pub inode: u64,
     /// The user whose it is.
@@ -24,7 +24,7 @@ pub struct Stranger {
     pub takes: Takes,
 }
 
-/// Which of our clients a stranger gets. A program that steers chooses among the listeners of one
+/// Which of our clients a foreign listener gets. A program that steers chooses among the listeners of one
 /// address; of two addresses the kernel takes the more specific one first, and asks nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
@@ -56,30 +56,30 @@ impl fmt::Display for Takes {
     }
 }
 
-impl fmt::Display for Stranger {
+impl fmt::Display for ForeignListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a program of user {} (socket {})", self.uid, self.inode)
     }
 }
 
-impl Stranger {
+impl ForeignListener {
     /// Whether clients get to it instead of to their slot.
     pub fn is_harmful(&self) -> bool {
         !matches!(self.takes, Takes::None | Takes::NoneInGroup)
     }
 }
 
-/// Finds the strangers on the port of `listeners`.
-pub fn find(listeners: &Listeners) -> io::Result<Vec<Stranger>> {
+/// Finds the foreign listeners on the port of `listeners`.
+pub fn find(listeners: &Listeners) -> io::Result<Vec<ForeignListener>> {
     let ours: HashSet<u64> = listeners.inodes().into_iter().collect();
     let found = diag::on_port(listeners.address().port())?;
     let others = found.iter().filter(|it| !ours.contains(&it.inode));
-    Ok(others.filter_map(|it| stranger(listeners.address(), it)).collect())
+    Ok(others.filter_map(|it| foreign_listener(listeners.address(), it)).collect())
 }
 
-fn stranger(ours: SocketAddr, it: &Listening) -> Option<Stranger> {
+fn foreign_listener(ours: SocketAddr, it: &Listening) -> Option<ForeignListener> {
     let &Listening { inode, uid, address, .. } = it;
-    Some(Stranger { inode, uid, address, takes: takes(ours, it)? })
+    Some(ForeignListener { inode, uid, address, takes: takes(ours, it)? })
 }
 
 /// `None` where no client of ours could come to it.

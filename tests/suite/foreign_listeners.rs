@@ -70,12 +70,14 @@ fn a_program_that_joins_the_port(mode: Mode) {
     assert!(clients.iter().zip(slots).all(|(&ip, slot)| slot == digit_slot(ip, WORKERS)));
     sticky.stderr.wait_for_text("it gets no connection while the program that steers is attached");
     let status = sticky.status();
-    assert_eq!(status.strangers, 1);
-    assert!(!status.stranger_list[0].harmful);
+    assert_eq!(status.foreign_listeners.len(), 1);
+    assert!(!status.foreign_listeners[0].harmful);
     drop(joiner.process.stdin.take());
     assert_eq!(joiner.line(), "got nothing");
     joiner.process.wait().unwrap();
-    wait_until("it is no longer reported", || (sticky.status().strangers == 0).then_some(()));
+    wait_until("it is no longer reported", || {
+        (sticky.status().foreign_listeners.is_empty()).then_some(())
+    });
     sticky.stop();
 }
 
@@ -110,15 +112,17 @@ fn a_program_on_one_of_two_families(mode: Mode) {
 fn assert_said(sticky: &Sticky, mut joiner: Joiner, effect: &str) {
     sticky.stderr.wait_for_text(effect);
     let status = sticky.status();
-    assert_eq!(status.strangers, 1);
-    assert!(status.stranger_list[0].harmful);
-    assert_eq!(status.stranger_list[0].effect, effect);
+    assert_eq!(status.foreign_listeners.len(), 1);
+    assert!(status.foreign_listeners[0].harmful);
+    assert_eq!(status.foreign_listeners[0].effect, effect);
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, sticky.address().port()));
     drop(std::net::TcpStream::connect(loopback).unwrap());
     drop(joiner.process.stdin.take());
     assert_eq!(joiner.line(), "got a connection");
     joiner.process.wait().unwrap();
-    wait_until("it is no longer reported", || (sticky.status().strangers == 0).then_some(()));
+    wait_until("it is no longer reported", || {
+        (sticky.status().foreign_listeners.is_empty()).then_some(())
+    });
 }
 
 /// Who accepts itself shares the port with nobody.

@@ -1,4 +1,4 @@
-//! Whose a message is that came over a worker's notify socket: the kernel tells which process sent it.
+//! Which processes may speak for a worker at its notify socket: the kernel tells who sent a message.
 
 use std::collections::VecDeque;
 
@@ -6,22 +6,23 @@ use procfs::process::Process;
 use rustix::process::{Pid, getsid};
 use tracing::warn;
 
-/// So far a process may be from the worker that has started it.
+/// The longest line of parents from a process to the worker that has started it.
 const GENERATIONS: usize = 16;
-/// So many processes that are not the worker's are kept in mind.
-const KNOWN: usize = 8;
-/// So many that are not known are looked up at a time, which takes reading /proc. What more of them
-/// say is not believed.
+/// How many refused processes are remembered.
+const REMEMBERED: usize = 8;
+/// How many senders that are not remembered are looked up at a time, which takes reading /proc. What more
+/// of them say is not believed.
 const LOOKED_UP: u32 = 4;
 
-/// Processes that have spoken for one worker and are not the worker's, those of late last.
+/// Who may speak for one worker.
 #[derive(Debug, Default)]
-pub(super) struct Strangers {
-    known: VecDeque<Pid>,
+pub(super) struct NotifyAccess {
+    /// Senders that were refused, the last ones last.
+    refused: VecDeque<Pid>,
     looked_up: u32,
 }
 
-impl Strangers {
+impl NotifyAccess {
     /// Messages are taken in again, after others were served.
     pub(super) fn begin(&mut self) {
         self.looked_up = 0;
@@ -38,14 +39,14 @@ impl Strangers {
         worker: u32,
         descends: impl FnOnce(Pid, u32) -> bool,
     ) -> bool {
-        if self.known.contains(&sender) || self.looked_up >= LOOKED_UP {
+        if self.refused.contains(&sender) || self.looked_up >= LOOKED_UP {
             return false;
         }
         self.looked_up += 1;
         if descends(sender, worker) {
             return true;
         }
-        if self.known.is_empty() {
+        if self.refused.is_empty() {
             warn!(
                 worker,
                 "process {} speaks for the worker, and is none that it has started, or has gone already: \
@@ -53,10 +54,10 @@ impl Strangers {
                 sender.as_raw_nonzero()
             );
         }
-        if self.known.len() >= KNOWN {
-            self.known.pop_front();
+        if self.refused.len() >= REMEMBERED {
+            self.refused.pop_front();
         }
-        self.known.push_back(sender);
+        self.refused.push_back(sender);
         false
     }
 }
@@ -81,36 +82,36 @@ mod tests {
     const WORKER: u32 = 1;
 
     /// How many of these senders are looked up, of whom none is the worker's.
-    fn looked_up(strangers: &mut Strangers, senders: impl IntoIterator<Item = i32>) -> usize {
+    fn looked_up(access: &mut NotifyAccess, senders: impl IntoIterator<Item = i32>) -> usize {
         let mut count = 0;
         for sender in senders {
             let look = |_, _| {
                 count += 1;
                 false
             };
-            assert!(!strangers.may_speak(Pid::from_raw(sender).unwrap(), WORKER, look));
+            assert!(!access.may_speak(Pid::from_raw(sender).unwrap(), WORKER, look));
         }
         count
     }
 
     #[test]
     fn those_that_take_turns_are_looked_up_once() {
-        let mut strangers = Strangers::default();
+        let mut access = NotifyAccess::default();
         let turns = || [1000, 1001, 1002].into_iter().cycle().take(64);
-        assert_eq!(looked_up(&mut strangers, turns()), 3);
-        strangers.begin();
-        assert_eq!(looked_up(&mut strangers, turns()), 0);
+        assert_eq!(looked_up(&mut access, turns()), 3);
+        access.begin();
+        assert_eq!(looked_up(&mut access, turns()), 0);
     }
 
     #[test]
     fn few_are_looked_up_at_a_time_however_many_they_are() {
-        let mut strangers = Strangers::default();
+        let mut access = NotifyAccess::default();
         for first in [1000, 2000, 3000] {
-            strangers.begin();
-            assert_eq!(looked_up(&mut strangers, first..first + 64), LOOKED_UP as usize);
+            access.begin();
+            assert_eq!(looked_up(&mut access, first..first + 64), LOOKED_UP as usize);
         }
-        assert_eq!(strangers.known.len(), KNOWN);
-        strangers.begin();
-        assert!(strangers.may_speak(Pid::from_raw(7).unwrap(), WORKER, |_, _| true));
+        assert_eq!(access.refused.len(), REMEMBERED);
+        access.begin();
+        assert!(access.may_speak(Pid::from_raw(7).unwrap(), WORKER, |_, _| true));
     }
 }
