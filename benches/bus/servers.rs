@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sticky_user::bus::mesh::{self, Mesh};
-use sticky_user::bus::{Bus, RedisUrls};
+use sticky_bus::mesh::{self, Mesh};
+use sticky_bus::{Bus, RedisUrls};
 use tempfile::TempDir;
 
 /// Where one worker finds its bus.

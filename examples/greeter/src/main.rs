@@ -11,8 +11,8 @@ use axum::routing::get;
 use socketioxide::SocketIo;
 use socketioxide::adapter::Emitter;
 use socketioxide::extract::{AckSender, Data, SocketRef};
-use sticky_user::bus::{Adapter, Bus};
-use sticky_user::worker::{Worker, sessions};
+use sticky_bus::{Adapter, Bus};
+use sticky_worker::{Worker, sessions};
 
 type Socket = SocketRef<Adapter<Emitter>>;
 type Ack = AckSender<Adapter<Emitter>>;

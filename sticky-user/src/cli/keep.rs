@@ -4,7 +4,7 @@ use std::io;
 
 use super::Failure;
 use crate::keeper;
-use crate::sys::inherited;
+use sticky_sys::inherited;
 
 /// Keep what a supervisor hands over, for the next one
 #[derive(Debug, clap::Args)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Failure;
-use crate::bus::{REDIS_CA_VARIABLE, REDIS_VARIABLE, RedisUrls};
+use sticky_bus::{REDIS_CA_VARIABLE, REDIS_VARIABLE, RedisUrls};
 
 #[derive(Debug, Args)]
 pub(super) struct RedisArgs {

@@ -13,13 +13,13 @@ use super::log::LogArgs;
 use super::redis::RedisArgs;
 use super::values::{OrOff, address, duration, duration_or_off, size};
 use super::{Failure, block_on};
-use crate::bus::RedisUrls;
 use crate::output;
 use crate::steering::{ModeChoice, Plan};
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::status::Status;
 use crate::supervisor::{self, Settings, User, upgrade};
-use crate::throttle::Throttle;
+use sticky_bus::RedisUrls;
+use sticky_worker::throttle::Throttle;
 
 /// Serve one port with N workers
 ///

@@ -29,7 +29,7 @@ use rustix::process::{
 };
 
 use super::THIS_BINARY;
-use crate::sys::{close_range, inherited};
+use sticky_sys::{close_range, inherited};
 
 /// How long what is left of a worker may take to die: a process that is killed takes longer only
 /// where it waits for a device.

@@ -20,7 +20,7 @@ use rustix::stdio::dup2_stdin;
 
 pub use rights::Account;
 
-use crate::sys::{close_range, inherited};
+use sticky_sys::{close_range, inherited};
 
 /// The running binary itself, even where its file has been replaced.
 pub const THIS_BINARY: &str = "/proc/self/exe";

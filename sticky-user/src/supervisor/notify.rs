@@ -19,8 +19,8 @@ use tracing::error;
 
 use super::notify_access::NotifyAccess;
 use super::run_dir::RunDir;
-use crate::bus::Health;
-use crate::sys::credentials::{self, Received};
+use sticky_bus::Health;
+use sticky_sys::credentials::{self, Received};
 
 /// The longest message that is read; systemd has the same limit.
 const LONGEST: usize = 4096;

@@ -25,9 +25,9 @@ use tracing::{debug, warn};
 
 use super::pending_updates::{PendingUpdates, Update};
 use crate::keeper::Handover;
-use crate::notify;
-use crate::sys::readiness::{self, Watched};
-use crate::sys::{fd_passing, inherited, message};
+use sticky_contract::notify;
+use sticky_sys::readiness::{self, Watched};
+use sticky_sys::{fd_passing, inherited, message};
 
 /// Begins the names of ours.
 const PREFIX: &str = "sticky.";

@@ -19,7 +19,7 @@ use super::output;
 use super::turns::Turns;
 use crate::launch::THIS_BINARY;
 use crate::steering::Steering;
-use crate::sys::inherited;
+use sticky_sys::inherited;
 
 /// Variables that concern the supervisor, or one further up, and not its workers.
 const NOT_INHERITED: [&str; 10] = [

@@ -21,8 +21,8 @@ use tracing::error;
 
 use super::Error;
 use crate::launch::THIS_BINARY;
-use crate::sys::inherited;
 use crate::{causes, output};
+use sticky_sys::inherited;
 
 /// Tells a program that it was gone back to, and why.
 const ROLLED_BACK: &str = "STICKY_ROLLED_BACK";

@@ -21,7 +21,7 @@ use super::mended::Mended;
 use super::outbox::{Outbox, Outboxes};
 use super::{Closing, Counters, Error, Kept, Lent, Mode, Plan, Steering};
 use crate::listener::{self, Gone, Listeners, Queue};
-use crate::sys::fd_passing;
+use sticky_sys::fd_passing;
 
 /// The accepting supervisor at work on one port.
 #[derive(Debug)]
