@@ -16,11 +16,11 @@ use tempfile::TempDir;
 
 in_every_mode!(
     others_serve_until_it_is_back,
-    connections_that_wait_are_adopted,
+    connections_that_wait_are_redistributed,
     two_slots_at_a_time,
     the_next_supervisor_remembers,
 );
-in_every_kernel_mode!(what_nobody_can_adopt_waits);
+in_every_kernel_mode!(what_cannot_be_redistributed_waits);
 
 const WORKERS: u32 = 4;
 const SICK: u32 = 1;
@@ -124,7 +124,7 @@ fn others_serve_until_it_is_back(mode: Mode) {
     }
 }
 
-fn connections_that_wait_are_adopted(mode: Mode) {
+fn connections_that_wait_are_redistributed(mode: Mode) {
     let patient = Patient::start(mode, library());
     let clients = waiting_clients(&patient.sticky, 20);
     patient.falls_ill();
@@ -141,7 +141,7 @@ fn connections_that_wait_are_adopted(mode: Mode) {
 
 /// Workers that do not know how to take connections of others: what waited when the slot lost its
 /// worker waits for the next one, and who comes later is served by the others.
-fn what_nobody_can_adopt_waits(mode: Mode) {
+fn what_cannot_be_redistributed_waits(mode: Mode) {
     let worker = binaries::worker_script("worker.py");
     let patient = Patient::start(mode, ["python3".into(), worker.into()]);
     let waiting = waiting_clients(&patient.sticky, 5);

@@ -4,7 +4,6 @@
 //! choose among the slots' listeners, [`fd_passing`] accepts itself and passes the connection on.
 //! Which of them a host allows is found by trying ([`choose`]), not from its version.
 
-mod adoption;
 pub mod cbpf;
 mod choice;
 mod counters;
@@ -16,6 +15,7 @@ mod mended;
 mod mode;
 mod outbox;
 mod pair;
+mod redistribution;
 
 use std::future::Future;
 use std::io;
@@ -84,8 +84,8 @@ pub trait Steering {
 
     /// Sees to it that connections get to every slot, whatever workers have done to what they were
     /// lent; and where the last worker of a slot has `gone`, that the next one finds everything as
-    /// the first did. `adopts` tells which slots take connections from other hands.
-    fn mend(&mut self, gone: Option<Gone>, adopts: &dyn Fn(u32) -> bool) -> Mended;
+    /// the first did. `takes_redistributed` tells which slots take connections from other hands.
+    fn mend(&mut self, gone: Option<Gone>, takes_redistributed: &dyn Fn(u32) -> bool) -> Mended;
 
     /// Puts another table of buckets in force, for the same number of slots.
     fn remap(&mut self, mapping: &Mapping) -> Result<(), Error>;
@@ -95,7 +95,7 @@ pub trait Steering {
 
     /// Passes the connections that wait at `slot` to the slots that serve its clients now. Tells
     /// how many there were.
-    fn adopt(&mut self, slot: u32) -> Result<usize, Error>;
+    fn redistribute(&mut self, slot: u32) -> Result<usize, Error>;
 
     /// How many connections wait for the slot's worker, where the mode can tell.
     fn queue(&self, slot: u32) -> Option<Queue>;

@@ -12,7 +12,7 @@ use crate::steering::{Mode, ModeChoice, Noted};
 use sticky_bus::Health;
 
 /// Another one, and the next supervisor does not try to understand the rest.
-const LAYOUT: u32 = 3;
+const LAYOUT: u32 = 4;
 
 /// The port, and who serves it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub(super) struct WorkerNote {
     pub(super) id: WorkerId,
     pub(super) pid: u32,
     pub(super) ready: bool,
-    pub(super) adopts: bool,
+    pub(super) takes_redistributed: bool,
     /// Whether it was told to end.
     pub(super) told: bool,
     /// In milliseconds since 1970.

@@ -40,7 +40,7 @@ pub(super) struct Notification {
     /// Whether it says that the worker does not hang.
     pub(super) alive: bool,
     /// Whether it says that the worker takes connections of slots that have none.
-    pub(super) adopts: bool,
+    pub(super) takes_redistributed: bool,
     /// How the worker's bus is doing, when it says so.
     pub(super) bus: Option<Health>,
 }
@@ -50,17 +50,17 @@ impl Notification {
         Self {
             ready: says(text, "READY=1"),
             alive: says(text, "WATCHDOG=1"),
-            adopts: says(text, "X_STICKY_ADOPTS=1"),
+            takes_redistributed: says(text, "X_STICKY_ADOPTS=1"),
             bus: bus(text),
         }
     }
 
     /// Adds what is said later.
     fn and(&mut self, later: Self) {
-        let Self { ready, alive, adopts, bus } = later;
+        let Self { ready, alive, takes_redistributed, bus } = later;
         self.ready |= ready;
         self.alive |= alive;
-        self.adopts |= adopts;
+        self.takes_redistributed |= takes_redistributed;
         self.bus = bus.or(self.bus);
     }
 }
@@ -234,7 +234,12 @@ mod tests {
         let health = Health { up: true, ..Health::default() };
         said.and(Notification { alive: true, bus: Some(health), ..Notification::default() });
         said.and(Notification::default());
-        let all = Notification { ready: true, alive: true, adopts: false, bus: Some(health) };
+        let all = Notification {
+            ready: true,
+            alive: true,
+            takes_redistributed: false,
+            bus: Some(health),
+        };
         assert_eq!(said, all);
     }
 

@@ -24,9 +24,9 @@ use tracing::warn;
 use self::assembler::Instruction;
 pub use self::assembler::TooManyInstructions;
 use self::group::Group;
-use super::adoption::Adoption;
 use super::kept::listeners_left;
 use super::mended::Mended;
+use super::redistribution::Redistribution;
 use super::{Closing, Counters, Error, Kept, Lent, Mode, Noted, Plan, Steering};
 use crate::listener::{Gone, Listeners, Queue};
 
@@ -34,7 +34,7 @@ use crate::listener::{Gone, Listeners, Queue};
 #[derive(Debug)]
 pub struct Cbpf {
     listeners: Listeners,
-    adoption: Adoption,
+    redistribution: Redistribution,
     mapping: Mapping,
     group: Group,
 }
@@ -47,9 +47,9 @@ impl Cbpf {
         }
         let slots = plan.mapping.slots();
         let listeners = Listeners::open(plan.listen, slots.get(), plan.backlog)?;
-        let adoption = Adoption::new(&plan.mapping, plan.backlog)?;
+        let redistribution = Redistribution::new(&plan.mapping, plan.backlog)?;
         let group = Group::new(slots.iter(), 0).told(listeners.order().as_ref());
-        let mut this = Self { listeners, adoption, mapping: plan.mapping.clone(), group };
+        let mut this = Self { listeners, redistribution, mapping: plan.mapping.clone(), group };
         this.attach()?;
         this.listeners.open_gate()?;
         Ok(this)
@@ -58,9 +58,9 @@ impl Cbpf {
     /// Goes on with what an earlier supervisor left; [`Steering::mend`] has to follow.
     pub fn resume(plan: &Plan, left: &mut Kept, noted: Noted) -> Result<Self, Error> {
         let listeners = listeners_left(plan, left)?;
-        let adoption = Adoption::resume(left, &plan.mapping, plan.backlog)?;
+        let redistribution = Redistribution::resume(left, &plan.mapping, plan.backlog)?;
         let group = Group::resume(noted.places, noted.listened);
-        Ok(Self { listeners, adoption, mapping: plan.mapping.clone(), group })
+        Ok(Self { listeners, redistribution, mapping: plan.mapping.clone(), group })
     }
 
     /// Attaches the program to the group, over any listener that is in it.
@@ -97,11 +97,16 @@ impl Cbpf {
 
     /// All leave their places, and take new ones in the order of the slots. What waits is passed to
     /// the workers where they can take it.
-    fn rebuild(&mut self, gone: Option<Gone>, adopts: &dyn Fn(u32) -> bool, mended: &mut Mended) {
+    fn rebuild(
+        &mut self,
+        gone: Option<Gone>,
+        takes_redistributed: &dyn Fn(u32) -> bool,
+        mended: &mut Mended,
+    ) {
         let slots = self.mapping.slots().iter();
         let faultless = slots.filter(|&slot| !mended.has_fault(slot)).collect::<Vec<_>>();
-        for slot in faultless.into_iter().filter(|&slot| adopts(slot)) {
-            if let Err(error) = self.adoption.of(&self.listeners, slot, &self.mapping) {
+        for slot in faultless.into_iter().filter(|&slot| takes_redistributed(slot)) {
+            if let Err(error) = self.redistribution.of(&self.listeners, slot, &self.mapping) {
                 mended.failed(error);
             }
         }
@@ -153,11 +158,11 @@ impl Steering for Cbpf {
     }
 
     fn lend(&self, slot: u32) -> io::Result<Vec<Lent>> {
-        Ok(vec![Lent::listener(&self.listeners, slot)?, self.adoption.lend(slot)?])
+        Ok(vec![Lent::listener(&self.listeners, slot)?, self.redistribution.lend(slot)?])
     }
 
     /// Behind a closed SYN gate, since listeners change their places.
-    fn mend(&mut self, gone: Option<Gone>, adopts: &dyn Fn(u32) -> bool) -> Mended {
+    fn mend(&mut self, gone: Option<Gone>, takes_redistributed: &dyn Fn(u32) -> bool) -> Mended {
         let mut mended = Mended::of(self.listeners.faults(gone), gone);
         let left = self.group.left(&mended.ended(), self.listeners.order().as_ref());
         if left.as_ref().is_none_or(|left| !left.is_empty()) {
@@ -166,7 +171,7 @@ impl Steering for Cbpf {
             }
             match left {
                 Some(left) => self.bring_back(&left, gone, &mut mended),
-                None => self.rebuild(gone, adopts, &mut mended),
+                None => self.rebuild(gone, takes_redistributed, &mut mended),
             }
             mended.moved = true;
         }
@@ -177,7 +182,7 @@ impl Steering for Cbpf {
         if let Err(error) = self.listeners.open_gate() {
             mended.failed(error);
         }
-        self.adoption.renew(gone, &mut mended);
+        self.redistribution.renew(gone, &mut mended);
         mended
     }
 
@@ -190,8 +195,8 @@ impl Steering for Cbpf {
         Lent::listener(&self.listeners, slot).map(|lent| lent.descriptor)
     }
 
-    fn adopt(&mut self, slot: u32) -> Result<usize, Error> {
-        self.adoption.of(&self.listeners, slot, &self.mapping)
+    fn redistribute(&mut self, slot: u32) -> Result<usize, Error> {
+        self.redistribution.of(&self.listeners, slot, &self.mapping)
     }
 
     fn queue(&self, slot: u32) -> Option<Queue> {
@@ -208,7 +213,7 @@ impl Steering for Cbpf {
 
     fn kept(&self) -> io::Result<Kept> {
         let mut kept: Kept = self.listeners.kept()?.into_iter().collect();
-        self.adoption.keep(&mut kept)?;
+        self.redistribution.keep(&mut kept)?;
         Ok(kept)
     }
 
@@ -217,7 +222,7 @@ impl Steering for Cbpf {
     }
 
     fn pause(&mut self) -> Closing {
-        self.adoption.flushed()
+        self.redistribution.flushed()
     }
 
     fn unpause(&mut self) -> Result<(), Error> {

@@ -14,16 +14,16 @@ use tracing::warn;
 
 use self::log::Log;
 use self::program::Program;
-use super::adoption::Adoption;
 use super::kept::listeners_left;
 use super::mended::Mended;
+use super::redistribution::Redistribution;
 use super::{Closing, Counters, Error, Kept, Lent, Mode, Plan, Steering};
 use crate::listener::{Fault, Gone, Listeners, Queue};
 
 /// The kernel program at work on one port.
 pub struct Ebpf {
     listeners: Listeners,
-    adoption: Adoption,
+    redistribution: Redistribution,
     program: Program,
     mapping: Mapping,
     _log: Option<Log>,
@@ -34,9 +34,9 @@ impl Ebpf {
     /// place.
     pub fn install(plan: &Plan) -> Result<Self, Error> {
         let (mut listeners, program, log) = attached(plan)?;
-        let adoption = Adoption::new(&plan.mapping, plan.backlog)?;
+        let redistribution = Redistribution::new(&plan.mapping, plan.backlog)?;
         listeners.open_gate()?;
-        Ok(Self { listeners, adoption, program, mapping: plan.mapping.clone(), _log: log })
+        Ok(Self { listeners, redistribution, program, mapping: plan.mapping.clone(), _log: log })
     }
 
     /// Goes on with the listeners, the maps and the program that an earlier supervisor left;
@@ -46,10 +46,10 @@ impl Ebpf {
             warn!("--log-steering: the program of the earlier supervisor goes on as it is");
         }
         let listeners = listeners_left(plan, left)?;
-        let adoption = Adoption::resume(left, &plan.mapping, plan.backlog)?;
+        let redistribution = Redistribution::resume(left, &plan.mapping, plan.backlog)?;
         let program = Program::resume(left)?;
         let mapping = plan.mapping.clone();
-        let mut this = Self { listeners, adoption, program, mapping, _log: None };
+        let mut this = Self { listeners, redistribution, program, mapping, _log: None };
         this.program.set_table(&plan.mapping)?;
         Ok(this)
     }
@@ -96,10 +96,10 @@ impl Steering for Ebpf {
     }
 
     fn lend(&self, slot: u32) -> io::Result<Vec<Lent>> {
-        Ok(vec![Lent::listener(&self.listeners, slot)?, self.adoption.lend(slot)?])
+        Ok(vec![Lent::listener(&self.listeners, slot)?, self.redistribution.lend(slot)?])
     }
 
-    fn mend(&mut self, gone: Option<Gone>, _adopts: &dyn Fn(u32) -> bool) -> Mended {
+    fn mend(&mut self, gone: Option<Gone>, _takes_redistributed: &dyn Fn(u32) -> bool) -> Mended {
         let mut mended = Mended::of(self.listeners.faults(gone), gone);
         for (slot, fault) in mended.faults.clone() {
             let again = if Mended::is_vacant(gone, slot) {
@@ -119,7 +119,7 @@ impl Steering for Ebpf {
         if let Err(error) = self.listeners.open_gate() {
             mended.failed(error);
         }
-        self.adoption.renew(gone, &mut mended);
+        self.redistribution.renew(gone, &mut mended);
         mended
     }
 
@@ -132,8 +132,8 @@ impl Steering for Ebpf {
         Lent::listener(&self.listeners, slot).map(|lent| lent.descriptor)
     }
 
-    fn adopt(&mut self, slot: u32) -> Result<usize, Error> {
-        self.adoption.of(&self.listeners, slot, &self.mapping)
+    fn redistribute(&mut self, slot: u32) -> Result<usize, Error> {
+        self.redistribution.of(&self.listeners, slot, &self.mapping)
     }
 
     fn queue(&self, slot: u32) -> Option<Queue> {
@@ -150,13 +150,13 @@ impl Steering for Ebpf {
 
     fn kept(&self) -> io::Result<Kept> {
         let mut kept: Kept = self.listeners.kept()?.into_iter().collect();
-        self.adoption.keep(&mut kept)?;
+        self.redistribution.keep(&mut kept)?;
         self.program.keep(&mut kept)?;
         Ok(kept)
     }
 
     fn pause(&mut self) -> Closing {
-        self.adoption.flushed()
+        self.redistribution.flushed()
     }
 
     fn unpause(&mut self) -> Result<(), Error> {

@@ -15,8 +15,8 @@ use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info};
 
 use crate::listener::Listeners;
-use crate::steering::adoption::next;
 use crate::steering::outbox::Outboxes;
+use crate::steering::redistribution::next;
 use crate::steering::{Error, Plan};
 use sticky_sys::readiness::{self, Watched};
 use sticky_sys::scheduling;

@@ -98,7 +98,7 @@ impl Steering for FdPassing {
         Ok(vec![Lent { name: "connections", descriptor }])
     }
 
-    fn mend(&mut self, gone: Option<Gone>, _adopts: &dyn Fn(u32) -> bool) -> Mended {
+    fn mend(&mut self, gone: Option<Gone>, _takes_redistributed: &dyn Fn(u32) -> bool) -> Mended {
         let mut mended = Mended::default();
         self.outboxes.renew(gone, &mut mended);
         mended
@@ -113,11 +113,11 @@ impl Steering for FdPassing {
         self.outboxes.far(slot)
     }
 
-    fn adopt(&mut self, slot: u32) -> Result<usize, Error> {
+    fn redistribute(&mut self, slot: u32) -> Result<usize, Error> {
         let step = "take back the connections that wait at a slot without a worker";
         let far = self.outboxes.far(slot).map_err(Error::system(step))?;
         let mapping = self.mapping.borrow().clone();
-        let mut adopted = 0;
+        let mut count = 0;
         loop {
             match fd_passing::receive(&far) {
                 Ok(Some(connection)) => {
@@ -126,11 +126,13 @@ impl Steering for FdPassing {
                         socket2::SockRef::from(&connection).peer_addr().map(|peer| peer.as_socket())
                     {
                         self.outboxes.pass(mapping.slot_of(peer.ip()), connection);
-                        adopted += 1;
+                        count += 1;
                     }
                 }
-                Ok(None) => return Ok(adopted),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(adopted),
+                Ok(None) => return Ok(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(count);
+                }
                 Err(error) => return Err(Error::system(step)(error)),
             }
         }

@@ -20,7 +20,7 @@ impl Fleet<'_> {
         match happened {
             Happened::Exit { slot, id, how } => return self.exited(slot, id, how),
             Happened::Shut { slot } => self.shut(slot),
-            Happened::Waiting { slot } => self.adopt(slot),
+            Happened::Waiting { slot } => self.redistribute(slot),
             Happened::Tried(trial) => self.tried(trial),
         }
         Ok(())
@@ -99,7 +99,7 @@ impl Fleet<'_> {
         // What it says later of its bus is noted when something else is.
         self.changed |= said.bus.is_some() && worker.bus.is_none();
         worker.bus = said.bus.or(worker.bus);
-        worker.adopts |= said.adopts;
+        worker.takes_redistributed |= said.takes_redistributed;
         if said.ready && !worker.ready {
             worker.ready = true;
             self.changed = true;
@@ -109,7 +109,7 @@ impl Fleet<'_> {
             self.tell(slot, Event::Ready(id))?;
             self.look_at_queue(slot);
             self.reload_goes_on(slot, id);
-            self.adopt_all();
+            self.redistribute_all();
         }
         if said.alive {
             self.tell(slot, Event::Alive(id))?;

@@ -26,33 +26,33 @@ impl Fleet<'_> {
             return;
         }
         warn!(slot, "the slot is without a worker for too long: others serve its clients");
-        self.adopt(slot);
+        self.redistribute(slot);
     }
 
     /// Another worker is ready, which may have been the one that was waited for.
-    pub(super) fn adopt_all(&mut self) {
+    pub(super) fn redistribute_all(&mut self) {
         for slot in self.settings.plan.mapping.slots().iter() {
             if self.runtimes.get(slot as usize).is_some_and(|runtime| runtime.slot.is_away()) {
-                self.adopt(slot);
+                self.redistribute(slot);
             }
         }
     }
 
     /// Passes what waits at a slot that others serve to them, where they can take it.
-    pub(super) fn adopt(&mut self, slot: u32) {
+    pub(super) fn redistribute(&mut self, slot: u32) {
         let is_away =
             self.runtimes.get(slot as usize).is_some_and(|runtime| runtime.slot.is_away());
         let mut others = self.runtimes.iter().filter(|runtime| !runtime.slot.is_away());
         // There, they come as all connections do, also to a worker that is not ready yet.
         let as_usual = self.parts.steering.mode() == Mode::FdPassing;
         // Of a worker that is started meanwhile, or does not know how, nothing is to be lost.
-        if !is_away || !others.all(|runtime| as_usual || runtime.adopts()) {
+        if !is_away || !others.all(|runtime| as_usual || runtime.takes_redistributed()) {
             return self.watch.leave_queue(slot);
         }
-        match self.parts.steering.adopt(slot) {
+        match self.parts.steering.redistribute(slot) {
             Ok(0) => {}
-            Ok(adopted) => {
-                info!(slot, "{adopted} connections that waited there are passed to other slots");
+            Ok(count) => {
+                info!(slot, "{count} connections that waited there are passed to other slots");
             }
             Err(error) => {
                 error!(slot, "cannot pass on what waits there: {error}");

@@ -91,10 +91,19 @@ impl Fleet<'_> {
     pub(super) fn manifest(&self) -> Manifest {
         let clock = Clock::now();
         let note = |worker: &WorkerRuntime| {
-            let &WorkerRuntime { id, ref process, since, ready, adopts, told, bus, .. } = worker;
+            let &WorkerRuntime {
+                id,
+                ref process,
+                since,
+                ready,
+                takes_redistributed,
+                told,
+                bus,
+                ..
+            } = worker;
             let started = WorkerNote::started(since.elapsed());
             let (pid, lost_to_bus) = (process.pid, worker.is_lost_to_bus);
-            WorkerNote { id, pid, ready, adopts, told, started, bus, lost_to_bus }
+            WorkerNote { id, pid, ready, takes_redistributed, told, started, bus, lost_to_bus }
         };
         let steering = &self.parts.steering;
         let mut manifest = Manifest::new(self.settings, steering.address(), steering.mode());
@@ -185,10 +194,19 @@ impl Fleet<'_> {
                 });
                 let process = process.ok()?;
                 let since = now.checked_sub(note.running()).unwrap_or(now);
-                let WorkerNote { id, ready, adopts, told, bus, lost_to_bus, .. } = note;
+                let WorkerNote { id, ready, takes_redistributed, told, bus, lost_to_bus, .. } =
+                    note;
                 let worker = WorkerRuntime::new(id, process, notify);
                 let is_lost_to_bus = lost_to_bus;
-                Some(WorkerRuntime { since, ready, adopts, told, bus, is_lost_to_bus, ..worker })
+                Some(WorkerRuntime {
+                    since,
+                    ready,
+                    takes_redistributed,
+                    told,
+                    bus,
+                    is_lost_to_bus,
+                    ..worker
+                })
             };
             let workers: Vec<WorkerRuntime> = workers.into_iter().filter_map(find).collect();
             let there: Vec<WorkerId> = workers.iter().map(|worker| worker.id).collect();
@@ -204,7 +222,7 @@ impl Fleet<'_> {
         self.predecessor = Some(predecessor);
         self.mend_all();
         self.tell_again();
-        self.adopt_all();
+        self.redistribute_all();
     }
 
     /// The earlier supervisor was killed before it could tell a worker that it is to end.

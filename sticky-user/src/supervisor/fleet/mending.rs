@@ -70,9 +70,10 @@ impl Fleet<'_> {
             return;
         }
         let runtimes = &self.runtimes;
-        let adopts =
-            |slot: u32| runtimes.get(slot as usize).is_some_and(super::SlotRuntime::adopts);
-        let mended = self.parts.steering.mend(gone, &adopts);
+        let takes_redistributed = |slot: u32| {
+            runtimes.get(slot as usize).is_some_and(super::SlotRuntime::takes_redistributed)
+        };
+        let mended = self.parts.steering.mend(gone, &takes_redistributed);
         self.changed |= mended.moved;
         self.report_faults(&mended, gone);
         let rebuilt = self.settings.plan.mapping.slots().iter().filter(|_| mended.rebuilt);
@@ -86,7 +87,7 @@ impl Fleet<'_> {
         }
         let renewed = gone.filter(|_| !mended.renewed.is_empty()).map(|gone| gone.slot);
         if let Some(slot) = renewed.filter(|&slot| self.is_away(slot)) {
-            self.adopt(slot);
+            self.redistribute(slot);
         }
         for slot in mended.hopeless {
             self.reload_restarts(slot);
@@ -134,7 +135,7 @@ impl Fleet<'_> {
         if mended.rebuilt {
             warn!(
                 "several listeners were shut down: all listen anew, in the order of the slots, and \
-                 who waited in the queue of a worker that adopts nothing is cut off"
+                 who waited in the queue of a worker that takes no redistributed connections is cut off"
             );
         }
         let failure = mended.error.as_ref().map(|error| causes::on_one_line(error));

@@ -24,7 +24,7 @@ pub(super) struct WorkerRuntime {
     pub(super) since: Instant,
     pub(super) ready: bool,
     /// It takes connections of slots that have no worker.
-    pub(super) adopts: bool,
+    pub(super) takes_redistributed: bool,
     /// It was sent SIGTERM.
     pub(super) told: bool,
     pub(super) bus: Option<Health>,
@@ -40,7 +40,7 @@ impl WorkerRuntime {
             notify,
             since: Instant::now(),
             ready: false,
-            adopts: false,
+            takes_redistributed: false,
             told: false,
             bus: None,
             is_lost_to_bus: false,
@@ -72,7 +72,7 @@ impl SlotRuntime {
     }
 
     /// Whether a worker serves that takes connections of slots that have none.
-    pub(super) fn adopts(&self) -> bool {
-        self.slot.is_ready() && self.main().is_some_and(|worker| worker.adopts)
+    pub(super) fn takes_redistributed(&self) -> bool {
+        self.slot.is_ready() && self.main().is_some_and(|worker| worker.takes_redistributed)
     }
 }

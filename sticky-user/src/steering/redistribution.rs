@@ -17,9 +17,9 @@ use crate::listener::{Gone, Listeners};
 
 /// A socket to each slot's worker, beside its listener.
 #[derive(Debug)]
-pub(super) struct Adoption(Arc<Outboxes>);
+pub(super) struct Redistribution(Arc<Outboxes>);
 
-impl Adoption {
+impl Redistribution {
     pub(super) fn new(mapping: &Mapping, backlog: u16) -> Result<Self, Error> {
         Outboxes::open(mapping.slots(), backlog).map(|outboxes| Self(outboxes.into()))
     }
