@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd;
 
 use rustix::fs::fstat;
+use sticky_contract::PerSlot;
 
 use super::Listeners;
 use super::diag::{self, Listening};
@@ -71,7 +71,7 @@ impl ForeignListener {
 
 /// Finds the foreign listeners on the port of `listeners`.
 pub fn find(listeners: &Listeners) -> io::Result<Vec<ForeignListener>> {
-    let ours: HashSet<u64> = listeners.inodes().into_iter().collect();
+    let ours: HashSet<u64> = listeners.inodes().into_values().collect();
     let found = diag::on_port(listeners.address().port())?;
     let others = found.iter().filter(|it| !ours.contains(&it.inode));
     Ok(others.filter_map(|it| foreign_listener(listeners.address(), it)).collect())
@@ -117,9 +117,8 @@ fn takes(ours: SocketAddr, it: &Listening) -> Option<Takes> {
 
 impl Listeners {
     /// The numbers of our sockets.
-    pub(super) fn inodes(&self) -> Vec<u64> {
-        let numbers = self.iter().map(|it| fstat(it.as_fd()).map_or(0, |stat| stat.st_ino));
-        numbers.collect()
+    pub(super) fn inodes(&self) -> PerSlot<u64> {
+        self.sockets.map(|_, it| fstat(&it.socket).map_or(0, |stat| stat.st_ino))
     }
 }
 

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{SocketFlags, acceptfrom_with};
+use sticky_contract::SlotId;
 use sticky_ebpf::Mapping;
 
-use super::mended::Mended;
 use super::outbox::Outboxes;
+use super::repair::Repair;
 use super::{Closing, Error, Kept, Lent};
 use crate::listener::{Gone, Listeners};
 
@@ -32,13 +33,13 @@ impl Redistribution {
         self.0.keep(kept)
     }
 
-    pub(super) fn lend(&self, slot: u32) -> io::Result<Lent> {
+    pub(super) fn lend(&self, slot: SlotId) -> io::Result<Lent> {
         Ok(Lent { name: "adopted", descriptor: self.0.far(slot)? })
     }
 
     /// Where the last worker of a slot has gone, the next one gets a socket that nobody has held.
-    pub(super) fn renew(&self, gone: Option<Gone>, mended: &mut Mended) {
-        self.0.renew(gone, mended);
+    pub(super) fn renew(&self, gone: Option<Gone>, repair: &mut Repair) {
+        self.0.renew(gone, repair);
     }
 
     /// Waits until what was accepted is on its way.
@@ -55,12 +56,10 @@ impl Redistribution {
     pub(super) fn of(
         &self,
         listeners: &Listeners,
-        slot: u32,
+        slot: SlotId,
         mapping: &Mapping,
     ) -> Result<usize, Error> {
-        let Some(listener) = listeners.get(slot) else {
-            return Ok(0);
-        };
+        let listener = listeners.get(slot);
         let step = "accept the connections that wait at a slot without a worker";
         let accepted = without_blocking(listener, || {
             let mut count = 0;

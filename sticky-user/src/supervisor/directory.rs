@@ -53,7 +53,7 @@ impl Directory {
 
     /// Opens it, or makes it. What is wrong with the mode of one that is there is made right, and
     /// one of the user `before` becomes this process's user's.
-    pub(super) fn open_or_mend(path: &Path, mode: Mode, before: u32) -> Result<Self, String> {
+    pub(super) fn open_or_repair(path: &Path, mode: Mode, before: u32) -> Result<Self, String> {
         let this = Self::found_or_made(path, mode)?;
         let found = this.status()?;
         let user = geteuid();

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sticky_contract::SlotId;
+
 use super::manifest::ManifestError;
 use crate::keeper::KeeperError;
 use crate::steering;
@@ -22,7 +24,7 @@ pub enum Error {
     )]
     WorkerEnded {
         /// Its slot.
-        slot: u32,
+        slot: SlotId,
         /// How it ended.
         how: String,
         /// What may be the matter with it.
@@ -37,7 +39,7 @@ pub enum Error {
     )]
     WorkerNotReady {
         /// Its slot.
-        slot: u32,
+        slot: SlotId,
         /// How long it had.
         within: Duration,
     },
@@ -45,7 +47,7 @@ pub enum Error {
     #[error("cannot start the worker of slot {slot}")]
     Spawn {
         /// Its slot.
-        slot: u32,
+        slot: SlotId,
         /// What the kernel said.
         #[source]
         source: io::Error,

@@ -74,7 +74,8 @@ fn connections(registry: &mut Registry, counters: &Counters) {
     ];
     let dropped = dropped.map(|(outcome, count)| (OutcomeLabel { outcome }, count));
     counter(registry, "dropped", "Connection attempts dropped before a slot was known", dropped);
-    let by_slot = (0..).zip(&counters.slots).flat_map(|(slot, counts)| {
+    let by_slot = counters.slots.iter().flat_map(|(slot, counts)| {
+        let slot = slot.get();
         let outcomes =
             [("selected", counts.selected), ("empty", counts.empty), ("refused", counts.refused)];
         outcomes.map(|(outcome, count)| (SlotOutcomeLabel { slot, outcome }, count))
@@ -111,7 +112,7 @@ fn buses(registry: &mut Registry, slots: &[SlotStatus]) {
 }
 
 fn label(status: &SlotStatus) -> SlotLabel {
-    SlotLabel { slot: status.slot }
+    SlotLabel { slot: status.slot.get() }
 }
 
 fn counter<L: Label>(
@@ -156,11 +157,12 @@ mod tests {
     use crate::steering::{Mode, SlotCounts};
     use crate::supervisor::status::ForeignListenerStatus;
     use sticky_bus::Health;
+    use sticky_contract::{PerSlot, SlotId};
 
     #[test]
     fn everything_is_in_the_text() {
         let slot = SlotStatus {
-            slot: 0,
+            slot: SlotId::FIRST,
             state: "ready".into(),
             pid: Some(1),
             uptime_seconds: Some(1.0),
@@ -180,7 +182,13 @@ mod tests {
             effect: "gets none".into(),
         };
         let counts = SlotCounts { selected: 7, empty: 0, refused: 1 };
-        let counters = Counters { runs: 8, slots: vec![counts], ..Counters::default() };
+        let counters = Counters {
+            runs: 8,
+            other_protocol: 0,
+            unreadable: 0,
+            no_bucket: 0,
+            slots: PerSlot::one(counts),
+        };
         let status = Status {
             gone_since: None,
             version: "1.2.3".into(),

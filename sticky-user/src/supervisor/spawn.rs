@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use sticky_contract::SlotId;
 use tracing::debug;
 
 use super::Settings;
@@ -18,7 +19,7 @@ use super::bus_sockets::BusSockets;
 use super::output;
 use super::turns::Turns;
 use crate::launch::THIS_BINARY;
-use crate::steering::Steering;
+use crate::steering::{Lend, Mode};
 use sticky_sys::inherited;
 
 /// Variables that concern the supervisor, or one further up, and not its workers.
@@ -81,7 +82,8 @@ pub(super) struct Spawner<'a> {
     pub(super) settings: &'a Settings,
     /// The directory of the workers' sockets.
     pub(super) workers: &'a Path,
-    pub(super) steering: &'a dyn Steering,
+    pub(super) mode: Mode,
+    pub(super) lend: &'a dyn Lend,
     pub(super) bus: Option<&'a BusSockets>,
     pub(super) turns: &'a Turns,
 }
@@ -91,7 +93,7 @@ impl Spawner<'_> {
     /// leaves, and the launcher (`sticky launch`), which sets `LISTEN_PID` to its own pid, waits for
     /// [`Launched::go`] and becomes the worker. `notify` is the name of the socket on which the supervisor
     /// hears it.
-    pub(super) fn start(self, slot: u32, notify: &str) -> io::Result<Launched> {
+    pub(super) fn start(self, slot: SlotId, notify: &str) -> io::Result<Launched> {
         let settings = self.settings;
         let mut command = Command::new(THIS_BINARY);
         command.arg0("sticky").args(["guard", "--", "--wait"]);
@@ -112,7 +114,7 @@ impl Spawner<'_> {
             .envs(settings.environment.iter().map(|(name, value)| (name, value)))
             .env("STICKY_SLOT", slot.to_string())
             .env("STICKY_WORKERS", settings.plan.mapping.slots().to_string())
-            .env("STICKY_MODE", self.steering.mode().name())
+            .env("STICKY_MODE", self.mode.name())
             .env("STICKY_DRAIN_TIMEOUT", drain_timeout)
             .env("NOTIFY_SOCKET", self.workers.join(notify))
             .stdin(Stdio::piped())
@@ -135,10 +137,10 @@ impl Spawner<'_> {
 
     /// The slot's socket as under systemd, so that any program can use it. What only programs that
     /// know of it can use comes behind: one that accepts on all of `LISTEN_FDS` shall not trip.
-    fn pass(self, command: &mut Command, slot: u32) -> io::Result<()> {
+    fn pass(self, command: &mut Command, slot: SlotId) -> io::Result<()> {
         let mut names = Vec::new();
         let mut descriptors: Vec<OwnedFd> = Vec::new();
-        for lent in self.steering.lend(slot)? {
+        for lent in self.lend.lend(slot)? {
             names.push(lent.name);
             descriptors.push(lent.descriptor);
         }

@@ -87,7 +87,7 @@ fn open(
         run_dir.clear()?;
         let control = run_dir.bind_control().and_then(Control::of);
         let control = control.map_err(Error::system("open the control socket"))?;
-        let slots = settings.plan.mapping.slots().get();
+        let slots = settings.plan.mapping.slots();
         let bus = || BusSockets::open(&run_dir, slots);
         let bus = settings.embedded_bus.then(bus).transpose();
         let bus = bus.map_err(Error::system("open the bus sockets of the slots"))?;
@@ -128,7 +128,7 @@ fn resume<'a>(
     manifest.fits(settings)?;
     open_to_workers(&mut run_dir, settings)?;
     let mode = manifest.mode;
-    let slots = settings.plan.mapping.slots().get();
+    let slots = settings.plan.mapping.slots();
     let mapping = manifest.in_force(&settings.plan.mapping);
     let plan = Plan { listen: manifest.listen, mapping, ..settings.plan.clone() };
     let steering = steering::resume(mode, &plan, &mut left, manifest.noted.clone())?;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+use sticky_contract::SlotId;
 
 use super::manifest::{Manifest, ManifestError};
 use super::slot::WorkerId;
@@ -86,7 +87,7 @@ pub struct Refused {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SlotStatus {
     /// Its number.
-    pub slot: u32,
+    pub slot: SlotId,
     /// Where it stands; `ready` when it is served.
     pub state: String,
     /// Its worker's process, when it has one.
@@ -113,7 +114,7 @@ impl Status {
     /// What is known where there is no supervisor.
     pub fn left(vacancy: &Vacancy) -> Result<Self, ManifestError> {
         let manifest = Manifest::read(&vacancy.note)?;
-        let slots = (0..).zip(&manifest.slots).map(|(slot, noted)| {
+        let slots = manifest.slots.iter().map(|(slot, noted)| {
             let living = |id: Option<WorkerId>| {
                 let mut workers = noted.workers.iter().filter(|it| Some(it.id) == id);
                 workers.find(|it| vacancy.workers.contains(&it.pid))
@@ -138,7 +139,7 @@ impl Status {
             listen: manifest.listen,
             mode: manifest.mode,
             refused: Vec::new(),
-            workers: manifest.workers,
+            workers: manifest.slots.count().get(),
             ipv6_prefix: manifest.ipv6_prefix,
             pid: vacancy.supervisor.unwrap_or_default(),
             gone_since: Some(vacancy.since.clone()),

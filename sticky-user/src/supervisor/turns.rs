@@ -11,6 +11,7 @@ use rustix::fs::{
     FlockOperation, MemfdFlags, SealFlags, fcntl_add_seals, flock, ftruncate, memfd_create,
 };
 use rustix::io::Errno;
+use sticky_contract::{PerSlot, SlotCount, SlotId};
 
 use crate::steering::Kept;
 
@@ -19,50 +20,49 @@ const LENGTH: u64 = 4 * 1024 * 1024;
 
 /// One file for each slot.
 #[derive(Debug)]
-pub(super) struct Turns(Vec<OwnedFd>);
+pub(super) struct Turns(PerSlot<OwnedFd>);
 
 impl Turns {
-    pub(super) fn open(slots: u32) -> io::Result<Self> {
-        (0..slots).map(|_| sealed()).collect::<io::Result<_>>().map(Self)
+    pub(super) fn open(slots: SlotCount) -> io::Result<Self> {
+        PerSlot::try_new(slots, |_| sealed()).map(Self)
     }
 
     /// Takes over those that an earlier supervisor left.
-    pub(super) fn resume(slots: u32, left: &mut Kept) -> io::Result<Self> {
+    pub(super) fn resume(slots: SlotCount, left: &mut Kept) -> io::Result<Self> {
         let take = |slot| left.remove(&name(slot)).ok_or(io::ErrorKind::NotFound.into());
-        (0..slots).map(take).collect::<io::Result<_>>().map(Self)
+        PerSlot::try_new(slots, take).map(Self)
     }
 
     /// Adds duplicates to what is kept for the next supervisor.
     pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
-        for (slot, file) in (0..).zip(&self.0) {
+        for (slot, file) in self.0.iter() {
             kept.insert(name(slot), file.try_clone()?);
         }
         Ok(())
     }
 
     /// For a worker of `slot`. Opened for each, since a lock belongs to what was opened.
-    pub(super) fn lend(&self, slot: u32) -> io::Result<File> {
-        let file = self.0.get(slot as usize).ok_or(io::ErrorKind::NotFound)?;
+    pub(super) fn lend(&self, slot: SlotId) -> io::Result<File> {
+        let file = &self.0[slot];
         File::options().read(true).write(true).open(format!("/proc/self/fd/{}", file.as_raw_fd()))
     }
 
     /// Sees to it that the next worker of `slot`, which has none, can have the turn: another file where
     /// somebody has the lock, to whom a worker has given its descriptor. The name and the descriptor of
     /// another file are returned, to be kept.
-    pub(super) fn free(&mut self, slot: u32) -> io::Result<Option<(String, &OwnedFd)>> {
+    pub(super) fn free(&mut self, slot: SlotId) -> io::Result<Option<(String, &OwnedFd)>> {
         match flock(self.lend(slot)?, FlockOperation::NonBlockingLockExclusive) {
             // Closed again, which unlocks it.
             Ok(()) => return Ok(None),
             Err(Errno::WOULDBLOCK) => {}
             Err(error) => return Err(error.into()),
         }
-        let place = self.0.get_mut(slot as usize).ok_or(io::ErrorKind::NotFound)?;
-        *place = sealed()?;
-        Ok(Some((name(slot), place)))
+        self.0[slot] = sealed()?;
+        Ok(Some((name(slot), &self.0[slot])))
     }
 }
 
-fn name(slot: u32) -> String {
+fn name(slot: SlotId) -> String {
     format!("turn-{slot}")
 }
 
@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn its_length_stays() {
-        let turns = Turns::open(2).unwrap();
-        let file = turns.lend(1).unwrap();
+        let turns = Turns::open(SlotCount::default()).unwrap();
+        let file = turns.lend(SlotId::FIRST).unwrap();
         assert!(file.set_len(0).is_err() && file.set_len(8 << 40).is_err());
         file.write_all_at(b"last", LENGTH - 4).unwrap();
         assert!(file.write_at(b"beyond", LENGTH).is_err());
@@ -91,13 +91,14 @@ mod tests {
 
     #[test]
     fn a_lock_that_is_held_is_left_behind() {
-        let mut turns = Turns::open(1).unwrap();
-        assert!(turns.free(0).unwrap().is_none());
-        let (held, waiting) = (turns.lend(0).unwrap(), turns.lend(0).unwrap());
+        let slot = SlotId::FIRST;
+        let mut turns = Turns::open(SlotCount::default()).unwrap();
+        assert!(turns.free(slot).unwrap().is_none());
+        let (held, waiting) = (turns.lend(slot).unwrap(), turns.lend(slot).unwrap());
         let lock = |file: &File| flock(file, FlockOperation::NonBlockingLockExclusive);
         lock(&held).unwrap();
         assert_eq!(lock(&waiting), Err(Errno::WOULDBLOCK), "it is the same file");
-        assert!(turns.free(0).unwrap().is_some());
-        lock(&turns.lend(0).unwrap()).unwrap();
+        assert!(turns.free(slot).unwrap().is_some());
+        lock(&turns.lend(slot).unwrap()).unwrap();
     }
 }

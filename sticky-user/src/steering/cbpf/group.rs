@@ -3,32 +3,30 @@
 //! A classic program names a listener by its place in the group. One that begins to listen takes the
 //! place behind the last; one that stops leaves its place to the last.
 
-use crate::listener::Order;
+use sticky_contract::SlotId;
 
-/// At a place of the group that is none of ours.
-pub(super) const FOREIGN: u32 = u32::MAX;
+use crate::listener::Order;
 
 /// Who is where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Group {
-    /// The slot at each place.
-    places: Vec<u32>,
+    /// The slot at each place; `None` for a foreign listener.
+    places: Vec<Option<SlotId>>,
     /// The slots in the order in which their listeners began to listen; empty where the kernel does
     /// not tell it.
-    listened: Vec<u32>,
+    listened: Vec<SlotId>,
 }
 
 impl Group {
     /// Listeners that begin one after the other, behind those of `foreign` listeners.
-    pub(super) fn new(slots: impl Iterator<Item = u32>, foreign: usize) -> Self {
-        let places = std::iter::repeat_n(FOREIGN, foreign).chain(slots).collect();
+    pub(super) fn new(slots: impl Iterator<Item = SlotId>, foreign: usize) -> Self {
+        let places = std::iter::repeat_n(None, foreign).chain(slots.map(Some)).collect();
         Self { places, listened: Vec::new() }
     }
 
     /// The same, with the order of listening, if `order`, which the kernel tells, is as expected.
     pub(super) fn told(mut self, order: Option<&Order>) -> Self {
-        let ours = self.places.iter().copied().filter(|&slot| slot != FOREIGN);
-        self.listened = ours.collect();
+        self.listened = self.places.iter().copied().flatten().collect();
         if order.is_none_or(|order| order.slots != self.listened) {
             self.listened.clear();
         }
@@ -36,15 +34,15 @@ impl Group {
     }
 
     /// What an earlier supervisor noted.
-    pub(super) fn resume(places: Vec<u32>, listened: Vec<u32>) -> Self {
+    pub(super) fn resume(places: Vec<Option<SlotId>>, listened: Vec<SlotId>) -> Self {
         Self { places, listened }
     }
 
-    pub(super) fn places(&self) -> &[u32] {
+    pub(super) fn places(&self) -> &[Option<SlotId>] {
         &self.places
     }
 
-    pub(super) fn listened(&self) -> &[u32] {
+    pub(super) fn listened(&self) -> &[SlotId] {
         &self.listened
     }
 
@@ -54,10 +52,10 @@ impl Group {
     /// The one that listened last, and does so again, looks as if it had never left. That matters only
     /// where another one left in the same moment; to be sure of it, all would have to listen anew
     /// whenever one has ended, which cuts off who waits.
-    pub(super) fn left(&self, ended: &[u32], order: Option<&Order>) -> Option<Vec<u32>> {
-        let mut left: Vec<u32> = ended.to_vec();
+    pub(super) fn left(&self, ended: &[SlotId], order: Option<&Order>) -> Option<Vec<SlotId>> {
+        let mut left: Vec<SlotId> = ended.to_vec();
         left.extend(order.map_or_else(Vec::new, |order| self.came_back(ended, order)));
-        let leaving = left.iter().filter(|&slot| self.places.contains(slot)).count();
+        let leaving = left.iter().filter(|&&slot| self.places.contains(&Some(slot))).count();
         let others = order.map_or(self.foreign(), |order| order.others);
         // Of two that left, either may have been the first. A foreign listener moves like all others.
         let undisturbed = leaving == 0 && (self.foreign() == 0 || self.foreign() == others);
@@ -66,7 +64,7 @@ impl Group {
     }
 
     /// Those that do not stand where they would if they had gone on listening: behind the others.
-    fn came_back(&self, ended: &[u32], order: &Order) -> Vec<u32> {
+    fn came_back(&self, ended: &[SlotId], order: &Order) -> Vec<SlotId> {
         if self.listened.is_empty() {
             return Vec::new();
         }
@@ -76,19 +74,19 @@ impl Group {
     }
 
     fn foreign(&self) -> usize {
-        self.places.iter().filter(|&&slot| slot == FOREIGN).count()
+        self.places.iter().filter(|slot| slot.is_none()).count()
     }
 
     /// A listener stopped listening.
-    pub(super) fn leave(&mut self, slot: u32) {
-        if let Some(place) = self.places.iter().position(|&at| at == slot) {
+    pub(super) fn leave(&mut self, slot: SlotId) {
+        if let Some(place) = self.places.iter().position(|&at| at == Some(slot)) {
             self.places.swap_remove(place);
         }
     }
 
     /// A listener began to listen.
-    pub(super) fn join(&mut self, slot: u32) {
-        self.places.push(slot);
+    pub(super) fn join(&mut self, slot: SlotId) {
+        self.places.push(Some(slot));
         if let Some(at) = self.listened.iter().position(|&listened| listened == slot) {
             self.listened.remove(at);
             self.listened.push(slot);
@@ -99,31 +97,38 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use sticky_contract::SlotCount;
 
     use super::*;
 
-    const SLOTS: u32 = 6;
+    fn slots() -> impl Iterator<Item = SlotId> {
+        SlotCount::new(6).unwrap().iter()
+    }
+
+    fn slot(number: u32) -> SlotId {
+        SlotId::try_from(number).unwrap()
+    }
 
     /// The kernel's side.
     #[derive(Clone, Debug)]
     struct Kernel {
-        group: Vec<u32>,
-        list: Vec<u32>,
+        group: Vec<Option<SlotId>>,
+        list: Vec<Option<SlotId>>,
     }
 
     impl Kernel {
         fn new() -> Self {
-            Self { group: (0..SLOTS).collect(), list: (0..SLOTS).collect() }
+            Self { group: slots().map(Some).collect(), list: slots().map(Some).collect() }
         }
 
-        fn ends(&mut self, slot: u32) {
+        fn ends(&mut self, slot: Option<SlotId>) {
             if let Some(place) = self.group.iter().position(|&at| at == slot) {
                 self.group.swap_remove(place);
                 self.list.retain(|&at| at != slot);
             }
         }
 
-        fn begins(&mut self, slot: u32) {
+        fn begins(&mut self, slot: Option<SlotId>) {
             if !self.group.contains(&slot) {
                 self.group.push(slot);
                 self.list.push(slot);
@@ -131,40 +136,38 @@ mod tests {
         }
 
         fn order(&self) -> Order {
-            Order {
-                slots: self.list.iter().copied().filter(|&at| at != FOREIGN).collect(),
-                others: self.others(),
-            }
+            Order { slots: self.list.iter().copied().flatten().collect(), others: self.others() }
         }
 
         fn others(&self) -> usize {
-            usize::from(self.group.contains(&FOREIGN))
+            usize::from(self.group.contains(&None))
         }
     }
 
-    /// As `Cbpf::mend` does it.
-    fn mend(group: &mut Group, kernel: &mut Kernel) {
-        let ended: Vec<u32> = (0..SLOTS).filter(|slot| !kernel.group.contains(slot)).collect();
+    /// As `Cbpf::repair` does it.
+    fn repair(group: &mut Group, kernel: &mut Kernel) {
+        let is_there = |&slot: &SlotId| kernel.group.contains(&Some(slot));
+        let ended: Vec<SlotId> = slots().filter(|slot| !is_there(slot)).collect();
         if let Some(left) = group.left(&ended, Some(&kernel.order())) {
             for slot in left {
                 group.leave(slot);
-                kernel.begins(slot);
+                kernel.begins(Some(slot));
                 group.join(slot);
             }
         } else {
-            (0..SLOTS).for_each(|slot| kernel.ends(slot));
-            (0..SLOTS).for_each(|slot| kernel.begins(slot));
-            *group = Group::new(0..SLOTS, kernel.others()).told(Some(&kernel.order()));
+            slots().for_each(|slot| kernel.ends(Some(slot)));
+            slots().for_each(|slot| kernel.begins(Some(slot)));
+            *group = Group::new(slots(), kernel.others()).told(Some(&kernel.order()));
         }
     }
 
     #[test]
     fn two_that_ended_are_not_guessed() {
         let mut kernel = Kernel::new();
-        let group = Group::new(0..SLOTS, 0).told(Some(&kernel.order()));
-        kernel.ends(4);
-        kernel.ends(1);
-        assert_eq!(group.left(&[1, 4], Some(&kernel.order())), None);
+        let group = Group::new(slots(), 0).told(Some(&kernel.order()));
+        kernel.ends(Some(slot(4)));
+        kernel.ends(Some(slot(1)));
+        assert_eq!(group.left(&[slot(1), slot(4)], Some(&kernel.order())), None);
     }
 
     proptest! {
@@ -174,29 +177,32 @@ mod tests {
         #[test]
         fn every_place_is_known(
             rounds in prop::collection::vec(
-                (any::<Option<bool>>(), prop::collection::vec((0..SLOTS, any::<bool>()), 0..5)),
+                (any::<Option<bool>>(), prop::collection::vec((0..6_u32, any::<bool>()), 0..5)),
                 0..6,
             ),
         ) {
             let mut kernel = Kernel::new();
-            let mut group = Group::new(0..SLOTS, 0).told(Some(&kernel.order()));
+            let mut group = Group::new(slots(), 0).told(Some(&kernel.order()));
             let change = |kernel: &mut Kernel, slot, begins| {
                 if begins { kernel.begins(slot) } else { kernel.ends(slot) }
             };
             for (foreign, events) in rounds {
                 if let Some(begins) = foreign {
-                    change(&mut kernel, FOREIGN, begins);
+                    change(&mut kernel, None, begins);
                 }
                 let last = kernel.list.last().copied();
-                for (slot, begins) in events {
+                for (number, begins) in events {
+                    let slot = Some(slot(number));
                     if begins && last == Some(slot) {
                         continue;
                     }
                     change(&mut kernel, slot, begins);
                 }
-                mend(&mut group, &mut kernel);
-                for slot in 0..SLOTS {
-                    let place = |places: &[u32]| places.iter().position(|&at| at == slot);
+                repair(&mut group, &mut kernel);
+                for slot in slots() {
+                    let place = |places: &[Option<SlotId>]| {
+                        places.iter().position(|&at| at == Some(slot))
+                    };
                     prop_assert_eq!(place(group.places()), place(&kernel.group), "slot {}", slot);
                 }
             }

@@ -6,8 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, PerCpuValues, ReusePortSockArray};
 use aya::programs::SkReuseport;
 use aya::{Ebpf, EbpfError, EbpfLoader};
+use sticky_contract::{SlotCount, SlotId};
 use sticky_ebpf::counters::COUNTERS;
-use sticky_ebpf::{MAX_BUCKETS, Mapping, SlotCount, maps};
+use sticky_ebpf::{MAX_BUCKETS, Mapping, maps};
 
 use super::log::Log;
 use super::object;
@@ -107,14 +108,18 @@ impl Program {
     pub(super) fn set_table(&mut self, mapping: &Mapping) -> Result<(), Error> {
         let mut table = [0; MAX_BUCKETS];
         for (entry, slot) in table.iter_mut().zip(mapping.table()) {
-            *entry = u8::try_from(slot).unwrap_or(u8::MAX);
+            *entry = slot.into();
         }
         self.buckets.set(0, table, 0).map_err(Error::map("write the kernel's table of buckets"))
     }
 
-    pub(super) fn set_listener(&mut self, slot: u32, socket: BorrowedFd<'_>) -> Result<(), Error> {
+    pub(super) fn set_listener(
+        &mut self,
+        slot: SlotId,
+        socket: BorrowedFd<'_>,
+    ) -> Result<(), Error> {
         let step = "put a listener into the kernel's table of slots";
-        match self.listeners.set(slot, &socket, 0) {
+        match self.listeners.set(slot.get(), &socket, 0) {
             // A socket fits into one entry of one map: it is there already.
             Err(MapError::SyscallError(error))
                 if error.io_error.kind() == io::ErrorKind::ResourceBusy =>
@@ -125,9 +130,9 @@ impl Program {
         }
     }
 
-    pub(super) fn clear_listener(&mut self, slot: u32) -> Result<(), Error> {
+    pub(super) fn clear_listener(&mut self, slot: SlotId) -> Result<(), Error> {
         let step = "take a listener out of the kernel's table of slots";
-        match self.listeners.clear_index(&slot) {
+        match self.listeners.clear_index(&slot.get()) {
             // A listener that its worker shut down is out already.
             Err(MapError::SyscallError(error))
                 if error.io_error.kind() == io::ErrorKind::NotFound =>

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use socket2::SockRef;
+use sticky_contract::SlotId;
 use sticky_ebpf::Mapping;
 use tokio::io::Interest;
 use tokio::runtime;
@@ -153,7 +154,7 @@ impl Acceptor {
 }
 
 fn watched(listeners: &Listeners) -> io::Result<Watched<OwnedFd>> {
-    let listener = listeners.get(0).ok_or(io::ErrorKind::NotFound)?;
+    let listener = listeners.get(SlotId::FIRST);
     rustix::io::ioctl_fionbio(listener, true)?;
     readiness::watch(listener.try_clone_to_owned()?, Interest::READABLE)
 }

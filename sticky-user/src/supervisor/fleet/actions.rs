@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use rustix::process::Signal;
+use sticky_contract::SlotId;
 use tracing::{debug, error, warn};
 
 use super::super::notify::NotifySocket;
@@ -17,10 +18,8 @@ use super::{Error, Fleet, Happened, Parts, Phase};
 
 impl Fleet<'_> {
     /// Tells a slot what happened and does what it wants done.
-    pub(super) fn tell(&mut self, slot: u32, event: Event) -> Result<(), Error> {
-        let Some(runtime) = self.runtimes.get_mut(slot as usize) else {
-            return Ok(());
-        };
+    pub(super) fn tell(&mut self, slot: SlotId, event: Event) -> Result<(), Error> {
+        let runtime = &mut self.runtimes[slot];
         // That a worker does not hang is said all the time, and noted when it is said first.
         self.changed |= !matches!(event, Event::Alive(id) if runtime.slot.is_watched(id));
         let actions = runtime.slot.on(event, Instant::now());
@@ -28,10 +27,10 @@ impl Fleet<'_> {
     }
 
     pub(super) fn tell_all(&mut self, event: Event) -> Result<(), Error> {
-        self.settings.plan.mapping.slots().iter().try_for_each(|slot| self.tell(slot, event))
+        self.runtimes.count().iter().try_for_each(|slot| self.tell(slot, event))
     }
 
-    fn act(&mut self, slot: u32, action: Action) -> Result<(), Error> {
+    fn act(&mut self, slot: SlotId, action: Action) -> Result<(), Error> {
         match action {
             Action::Spawn(id) => return self.spawn(slot, id),
             Action::Terminate(id) => self.terminate(slot, id),
@@ -47,50 +46,46 @@ impl Fleet<'_> {
 
     /// Whoever takes over between the two notes tells it again; without them, one that serves would be
     /// taken for one that drains, or the other way round.
-    pub(super) fn terminate(&mut self, slot: u32, id: WorkerId) {
+    pub(super) fn terminate(&mut self, slot: SlotId, id: WorkerId) {
         if self.phase == Phase::Serving {
             self.note();
         }
         self.signal(slot, id, Signal::TERM);
-        let runtime = self.runtimes.get_mut(slot as usize);
-        if let Some(worker) =
-            runtime.and_then(|runtime| runtime.workers.iter_mut().find(|it| it.id == id))
-        {
+        if let Some(worker) = self.runtimes[slot].worker_mut(id) {
             worker.told = true;
         }
         self.changed = true;
     }
 
-    fn signal(&self, slot: u32, id: WorkerId, signal: Signal) {
-        let runtime = self.runtimes.get(slot as usize);
-        if let Some(worker) = runtime.and_then(|runtime| runtime.worker(Some(id))) {
+    fn signal(&self, slot: SlotId, id: WorkerId, signal: Signal) {
+        if let Some(worker) = self.runtimes[slot].worker(Some(id)) {
             worker.process.signal(signal);
         }
     }
 
-    fn report_kill(&mut self, slot: u32, id: WorkerId, why: Why) {
-        let pid = self.runtimes.get(slot as usize).map_or(0, |runtime| runtime.pid(id));
+    fn report_kill(&mut self, slot: SlotId, id: WorkerId, why: Why) {
+        let pid = self.runtimes[slot].pid(id);
         match why {
-            Why::NotReady => warn!(slot, pid, "the worker is not ready in time and is killed"),
+            Why::NotReady => warn!(%slot, pid, "the worker is not ready in time and is killed"),
             Why::NotDrained => {
-                warn!(slot, pid, "the time to drain is over: the worker is killed");
+                warn!(%slot, pid, "the time to drain is over: the worker is killed");
             }
             Why::Hung => {
                 let state = super::watch::state_of(pid);
-                warn!(slot, pid, "the worker hangs (no WATCHDOG=1) and is killed; {state}");
+                warn!(%slot, pid, "the worker hangs (no WATCHDOG=1) and is killed; {state}");
                 self.found_unfit(slot, id, "hangs: it no longer says WATCHDOG=1");
             }
             Why::Asked => {}
         }
     }
 
-    fn spawn(&mut self, slot: u32, id: WorkerId) -> Result<(), Error> {
+    fn spawn(&mut self, slot: SlotId, id: WorkerId) -> Result<(), Error> {
         self.reload_starts(slot, id);
         match self.start(slot, id) {
             Ok(()) => Ok(()),
             Err(source) if self.phase == Phase::Starting => Err(Error::Spawn { slot, source }),
             Err(error) => {
-                error!(slot, "cannot start a worker: {error}");
+                error!(%slot, "cannot start a worker: {error}");
                 self.tell(slot, Event::Gone(id))?;
                 self.reload_without(slot, id, &error);
                 Ok(())
@@ -98,7 +93,7 @@ impl Fleet<'_> {
         }
     }
 
-    fn start(&mut self, slot: u32, id: WorkerId) -> io::Result<()> {
+    fn start(&mut self, slot: SlotId, id: WorkerId) -> io::Result<()> {
         self.restore_for_a_worker().map_err(io::Error::other)?;
         self.undo(slot)?;
         let notify = NotifySocket::bind(&self.parts.run_dir, &run_dir::notify(slot, id))?;
@@ -109,11 +104,8 @@ impl Fleet<'_> {
                 return Err(error);
             }
         };
-        debug!(slot, pid = process.pid, "worker started");
-        let Some(runtime) = self.runtimes.get_mut(slot as usize) else {
-            return Ok(());
-        };
-        runtime.workers.push(WorkerRuntime::new(id, process, notify));
+        debug!(%slot, pid = process.pid, "worker started");
+        self.runtimes[slot].workers.push(WorkerRuntime::new(id, process, notify));
         // From now on the next supervisor would find it.
         self.remember(slot, id);
         self.parts.handover.launch(launched);
@@ -121,18 +113,18 @@ impl Fleet<'_> {
     }
 
     /// Undoes what workers of the slot, which have gone, may have done to what the next one is given.
-    fn undo(&mut self, slot: u32) -> io::Result<()> {
-        if self.runtimes.get(slot as usize).is_some_and(|runtime| !runtime.workers.is_empty()) {
+    fn undo(&mut self, slot: SlotId) -> io::Result<()> {
+        if !self.runtimes[slot].workers.is_empty() {
             return Ok(());
         }
         let Parts { turns, bus, handover, run_dir, .. } = &mut self.parts;
         let turn = turns.free(slot)?;
         if turn.is_some() {
-            warn!(slot, "a process that is no worker has the slot's turn; the turn is made anew");
+            warn!(%slot, "a process that is no worker has the slot's turn; the turn is made anew");
         }
-        let socket = bus.as_mut().map(|bus| bus.mend(slot, run_dir)).transpose()?.flatten();
+        let socket = bus.as_mut().map(|bus| bus.repair(slot, run_dir)).transpose()?.flatten();
         if socket.is_some() {
-            warn!(slot, "the worker had shut its bus socket down; it is made anew");
+            warn!(%slot, "the worker had shut its bus socket down; it is made anew");
         }
         for (name, descriptor) in turn.into_iter().chain(socket) {
             handover.keep(&name, descriptor.as_fd());
@@ -143,7 +135,7 @@ impl Fleet<'_> {
     /// The process, which waits until it may go on.
     fn launch(
         &self,
-        slot: u32,
+        slot: SlotId,
         id: WorkerId,
         notify: &NotifySocket,
     ) -> io::Result<(Launched, Process)> {
@@ -151,7 +143,8 @@ impl Fleet<'_> {
         let spawner = Spawner {
             settings: self.settings,
             workers: run_dir.workers(),
-            steering: &**steering,
+            mode: steering.mode(),
+            lend: &**steering,
             bus: bus.as_ref(),
             turns,
         };
@@ -176,7 +169,7 @@ impl Fleet<'_> {
     /// Watches a worker's process, so that its end is noticed.
     pub(super) fn watched(
         &self,
-        slot: u32,
+        slot: SlotId,
         id: WorkerId,
         watch: impl FnOnce(Box<dyn FnOnce(Ended) + Send>) -> io::Result<Process>,
     ) -> io::Result<Process> {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use sd_notify::NotifyState;
+use sticky_contract::SlotId;
 use tracing::{error, info, warn};
 
 use super::super::notify::Notification;
@@ -26,10 +27,8 @@ impl Fleet<'_> {
         Ok(())
     }
 
-    fn exited(&mut self, slot: u32, id: WorkerId, how: Ended) -> Result<(), Error> {
-        let Some(runtime) = self.runtimes.get_mut(slot as usize) else {
-            return Ok(());
-        };
+    fn exited(&mut self, slot: SlotId, id: WorkerId, how: Ended) -> Result<(), Error> {
+        let runtime = &mut self.runtimes[slot];
         let (pid, served) = (runtime.pid(id), runtime.slot.main() == Some(id));
         let was_ready = runtime.worker(Some(id)).is_some_and(|worker| worker.ready);
         let too_late = runtime.slot.name() == "ending" && !was_ready;
@@ -51,27 +50,25 @@ impl Fleet<'_> {
         if self.phase == Phase::Serving && served {
             self.report_restart(slot, pid, how);
         } else {
-            info!(slot, pid, "worker {how}");
+            info!(%slot, pid, "worker {how}");
         }
         self.left_behind(slot);
         Ok(())
     }
 
-    fn report_restart(&self, slot: u32, pid: u32, how: Ended) {
-        let Some(runtime) = self.runtimes.get(slot as usize) else {
-            return;
-        };
+    fn report_restart(&self, slot: SlotId, pid: u32, how: Ended) {
+        let runtime = &self.runtimes[slot];
         if runtime.slot.main().is_some() {
-            warn!(slot, pid, "worker {how}; its successor starts already");
+            warn!(%slot, pid, "worker {how}; its successor starts already");
             return;
         }
         let failures = runtime.slot.failures();
         let delay = humantime::format_duration(self.settings.backoff.delay(failures));
-        warn!(slot, pid, failures, "worker {how}; the next one starts in {delay}");
+        warn!(%slot, pid, failures, "worker {how}; the next one starts in {delay}");
         if failures == TELLING
             && let Some(hint) = self.hint()
         {
-            error!(slot, "its workers end again and again; {hint}");
+            error!(%slot, "its workers end again and again; {hint}");
         }
     }
 
@@ -86,14 +83,11 @@ impl Fleet<'_> {
 
     pub(super) fn notified(
         &mut self,
-        slot: u32,
+        slot: SlotId,
         id: WorkerId,
         said: &Notification,
     ) -> Result<(), Error> {
-        let runtime = self.runtimes.get_mut(slot as usize);
-        let Some(worker) =
-            runtime.and_then(|runtime| runtime.workers.iter_mut().find(|it| it.id == id))
-        else {
+        let Some(worker) = self.runtimes[slot].worker_mut(id) else {
             return Ok(());
         };
         // What it says later of its bus is noted when something else is.
@@ -104,7 +98,7 @@ impl Fleet<'_> {
             worker.ready = true;
             self.changed = true;
             if self.phase == Phase::Serving {
-                info!(slot, pid = worker.process.pid, "worker ready");
+                info!(%slot, pid = worker.process.pid, "worker ready");
             }
             self.tell(slot, Event::Ready(id))?;
             self.look_at_queue(slot);
@@ -140,9 +134,8 @@ impl Fleet<'_> {
         if self.gone_by().is_some_and(|until| until <= now) {
             return Err(self.undead());
         }
-        for slot in self.settings.plan.mapping.slots().iter() {
-            let runtime = self.runtimes.get(slot as usize);
-            if runtime.and_then(|runtime| runtime.slot.deadline()).is_some_and(|at| at <= now) {
+        for slot in self.runtimes.count().iter() {
+            if self.runtimes[slot].slot.deadline().is_some_and(|at| at <= now) {
                 self.tell(slot, Event::Deadline)?;
             }
         }

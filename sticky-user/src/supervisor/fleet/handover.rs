@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use sticky_contract::SlotId;
 use tracing::{error, info, warn};
 
 use super::super::handover::KeeperEvent;
@@ -40,7 +41,7 @@ impl Fleet<'_> {
             if let Some(bus) = &self.parts.bus {
                 bus.keep(&mut kept)?;
             }
-            for worker in self.runtimes.iter().flat_map(|runtime| &runtime.workers) {
+            for worker in self.runtimes.values().flat_map(|runtime| &runtime.workers) {
                 kept.insert(name(worker.process.pid), worker.process.pidfd().try_clone()?);
                 kept.extend(
                     notify_names(worker.process.pid).into_iter().zip(worker.notify.try_clone()?),
@@ -57,8 +58,8 @@ impl Fleet<'_> {
     }
 
     /// A worker was started.
-    pub(super) fn remember(&mut self, slot: u32, id: WorkerId) {
-        let worker = self.runtimes.get(slot as usize).and_then(|runtime| runtime.worker(Some(id)));
+    pub(super) fn remember(&mut self, slot: SlotId, id: WorkerId) {
+        let worker = self.runtimes[slot].worker(Some(id));
         if let Some(worker) = worker {
             let (pid, process) = (worker.process.pid, worker.process.pidfd().as_fd());
             match worker.notify.try_clone() {
@@ -109,14 +110,10 @@ impl Fleet<'_> {
         let mut manifest = Manifest::new(self.settings, steering.address(), steering.mode());
         manifest.noted = steering.noted();
         manifest.takeovers = self.takeovers;
-        manifest.slots = self
-            .runtimes
-            .iter()
-            .map(|runtime| SlotNote {
-                life: runtime.slot.note(clock),
-                workers: runtime.workers.iter().map(note).collect(),
-            })
-            .collect();
+        manifest.slots = self.runtimes.map(|_, runtime| SlotNote {
+            life: runtime.slot.note(clock),
+            workers: runtime.workers.iter().map(note).collect(),
+        });
         manifest
     }
 
@@ -173,7 +170,7 @@ impl Fleet<'_> {
         self.takeovers = manifest.takeovers + 1;
         self.rolled_back = rolled_back;
         let (now, clock) = (Instant::now(), Clock::now());
-        for (slot, SlotNote { life, workers }) in (0..).zip(manifest.slots) {
+        for (slot, SlotNote { life, workers }) in manifest.slots {
             let find = |note: WorkerNote| {
                 let notify = run_dir::notify(slot, note.id);
                 let Some(pidfd) = left.remove(&name(note.pid)) else {
@@ -185,12 +182,12 @@ impl Fleet<'_> {
                 let sockets = sockets.iter().filter_map(|name| left.remove(name));
                 // Without one, it is watched all the same, and has another one soon.
                 let notify = NotifySocket::of(sockets, &notify).unwrap_or_else(|error| {
-                    error!(slot, pid = note.pid, "cannot take over a notify socket: {error}");
+                    error!(%slot, pid = note.pid, "cannot take over a notify socket: {error}");
                     NotifySocket::none(notify)
                 });
                 let watch = |ended| Process::of(note.pid, pidfd, ended);
                 let process = self.watched(slot, note.id, watch).inspect_err(|error| {
-                    error!(slot, pid = note.pid, "cannot watch a worker, which is killed: {error}");
+                    error!(%slot, pid = note.pid, "cannot watch a worker, which is killed: {error}");
                 });
                 let process = process.ok()?;
                 let since = now.checked_sub(note.running()).unwrap_or(now);
@@ -211,16 +208,14 @@ impl Fleet<'_> {
             let workers: Vec<WorkerRuntime> = workers.into_iter().filter_map(find).collect();
             let there: Vec<WorkerId> = workers.iter().map(|worker| worker.id).collect();
             let resumed = Slot::resumed(limits(self.settings), &life, &there, clock);
-            if let Some(runtime) = self.runtimes.get_mut(slot as usize) {
-                *runtime = SlotRuntime { slot: resumed, workers };
-            }
+            self.runtimes[slot] = SlotRuntime { slot: resumed, workers };
         }
         // What belongs to nobody any more.
         for name in std::mem::take(left).into_keys() {
             self.parts.handover.forget(&name);
         }
         self.predecessor = Some(predecessor);
-        self.mend_all();
+        self.repair_all();
         self.tell_again();
         self.redistribute_all();
     }
@@ -228,7 +223,7 @@ impl Fleet<'_> {
     /// The earlier supervisor was killed before it could tell a worker that it is to end.
     fn tell_again(&mut self) {
         let mut not_told = Vec::new();
-        for (slot, runtime) in (0..).zip(&self.runtimes) {
+        for (slot, runtime) in self.runtimes.iter() {
             let drains = |worker: &&WorkerRuntime| runtime.slot.drains(worker.id) && !worker.told;
             not_told.extend(runtime.workers.iter().filter(drains).map(|worker| (slot, worker.id)));
         }

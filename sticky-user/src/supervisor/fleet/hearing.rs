@@ -4,20 +4,22 @@ use std::future;
 use std::task::Poll;
 use std::time::Instant;
 
+use sticky_contract::{PerSlot, SlotId};
+
 use super::super::notify::Notification;
 use super::super::slot::WorkerId;
 use super::{Fleet, SlotRuntime};
 
 /// Waits until a worker says something. `from` is where to begin, in the order of the slots.
 pub(super) async fn next(
-    runtimes: &mut [SlotRuntime],
+    runtimes: &mut PerSlot<SlotRuntime>,
     from: &mut usize,
-) -> (u32, WorkerId, Notification) {
+) -> (SlotId, WorkerId, Notification) {
     future::poll_fn(|cx| {
-        let count = runtimes.iter().map(|runtime| runtime.workers.len()).sum::<usize>();
+        let count = runtimes.values().map(|runtime| runtime.workers.len()).sum::<usize>();
         let first = from.checked_rem(count).unwrap_or(0);
         for range in [first..count, 0..first] {
-            let workers = (0..).zip(&mut *runtimes).flat_map(|(slot, runtime)| {
+            let workers = runtimes.iter_mut().flat_map(|(slot, runtime)| {
                 runtime.workers.iter_mut().map(move |worker| (slot, worker))
             });
             for (at, (slot, worker)) in workers.enumerate().skip(range.start).take(range.len()) {
@@ -37,8 +39,8 @@ impl Fleet<'_> {
     pub(super) fn hear_those_who_are_due(
         &mut self,
         now: Instant,
-    ) -> Vec<(u32, WorkerId, Notification)> {
-        let runtimes = (0..).zip(&mut self.runtimes);
+    ) -> Vec<(SlotId, WorkerId, Notification)> {
+        let runtimes = self.runtimes.iter_mut();
         let due =
             runtimes.filter(|(_, runtime)| runtime.slot.deadline().is_some_and(|at| at <= now));
         let workers = due.flat_map(|(slot, runtime)| {

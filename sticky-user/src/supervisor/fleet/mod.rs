@@ -2,7 +2,7 @@
 //!
 //! `mod.rs` waits for what happens, `events.rs` takes it in, `actions.rs` does what follows;
 //! `reload.rs` (with `probation.rs`), `failover.rs`, `handover.rs` and `upgrade.rs` are what concerns
-//! more than one slot; `hearing.rs` is what workers say, `mending.rs` what they did to their listeners,
+//! more than one slot; `hearing.rs` is what workers say, `repair.rs` what they did to their listeners,
 //! `restore.rs` what somebody removed, `foreign_listeners.rs` who else listens; `watch.rs` tells when to look.
 
 mod actions;
@@ -11,9 +11,9 @@ mod failover;
 mod foreign_listeners;
 mod handover;
 mod hearing;
-mod mending;
 mod probation;
 mod reload;
+mod repair;
 mod report;
 mod restore;
 mod slot_runtime;
@@ -23,14 +23,15 @@ mod watch;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use sticky_contract::{PerSlot, SlotId};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 pub(super) use self::handover::Predecessor;
 
-use self::mending::Mischief;
 use self::reload::Reload;
+use self::repair::FaultHistory;
 use self::slot_runtime::SlotRuntime;
 use self::upgrade::Becoming;
 use self::watch::Watch;
@@ -74,11 +75,11 @@ enum Phase {
 #[derive(Debug)]
 enum Happened {
     /// A worker has ended.
-    Exit { slot: u32, id: WorkerId, how: Ended },
+    Exit { slot: SlotId, id: WorkerId, how: Ended },
     /// The listener of a slot was shut down.
-    Shut { slot: u32 },
+    Shut { slot: SlotId },
     /// Connections wait at a slot that others serve.
-    Waiting { slot: u32 },
+    Waiting { slot: SlotId },
     /// Another program was asked whether it can take over.
     Tried(upgrade::Trial),
 }
@@ -98,7 +99,7 @@ pub(super) struct Fleet<'a> {
     settings: &'a Settings,
     parts: Parts,
     refused: Vec<Refused>,
-    runtimes: Vec<SlotRuntime>,
+    runtimes: PerSlot<SlotRuntime>,
     happened: UnboundedReceiver<Happened>,
     happen: UnboundedSender<Happened>,
     phase: Phase,
@@ -116,7 +117,7 @@ pub(super) struct Fleet<'a> {
     predecessor: Option<Predecessor>,
     watch: Watch,
     foreign_listeners: Vec<ForeignListener>,
-    mischief: Mischief,
+    fault_history: FaultHistory,
     /// Where to begin to listen: at the worker behind the last that was heard.
     heard: usize,
     /// Something changed that the next supervisor has to know.
@@ -134,13 +135,12 @@ impl<'a> Fleet<'a> {
             .collect();
         let (happen, happened) = unbounded_channel();
         let limits = limits(settings);
-        let slots = settings.plan.mapping.slots().iter();
         let watch = Watch::of(&*parts.steering, &happen);
         Self {
             settings,
             parts,
             refused,
-            runtimes: slots.map(|_| SlotRuntime::new(limits)).collect(),
+            runtimes: PerSlot::new(settings.plan.mapping.slots(), |_| SlotRuntime::new(limits)),
             happened,
             happen,
             phase: Phase::Starting,
@@ -153,7 +153,7 @@ impl<'a> Fleet<'a> {
             predecessor: None,
             watch,
             foreign_listeners: Vec::new(),
-            mischief: Mischief::default(),
+            fault_history: FaultHistory::default(),
             heard: 0,
             changed: true,
             takeovers: 0,
@@ -178,19 +178,19 @@ impl<'a> Fleet<'a> {
             Err(error) if self.phase == Phase::Starting => return Err(error),
             entrusted => self.entrusted(entrusted),
         }
-        for slot in self.settings.plan.mapping.slots().iter() {
+        for slot in self.runtimes.count().iter() {
             self.tell(slot, Event::Start)?;
         }
         loop {
             let served = |runtime: &SlotRuntime| runtime.slot.is_ready() || runtime.slot.is_away();
-            if !self.announced && self.runtimes.iter().all(served) {
+            if !self.announced && self.runtimes.values().all(served) {
                 self.announced = true;
                 if let Some(announce) = announce.take() {
                     announce(&self.status());
                 }
                 self.all_ready();
             }
-            if self.runtimes.iter().all(|runtime| runtime.slot.is_stopped()) {
+            if self.runtimes.values().all(|runtime| runtime.slot.is_stopped()) {
                 let killing = matches!(self.phase, Phase::Killing { .. });
                 return if killing { Err(Error::CutShort) } else { Ok(()) };
             }
@@ -220,7 +220,7 @@ impl<'a> Fleet<'a> {
             _ => None,
         };
         let becoming = self.becoming.as_ref().map(|becoming| becoming.until);
-        let slots = self.runtimes.iter().filter_map(|runtime| runtime.slot.deadline());
+        let slots = self.runtimes.values().filter_map(|runtime| runtime.slot.deadline());
         let reload = self.reload.as_ref().and_then(Reload::deadline);
         let waits = [closing, becoming, self.renewal, self.gone_by(), reload];
         slots.chain(waits.into_iter().flatten()).min()
@@ -243,7 +243,7 @@ impl<'a> Fleet<'a> {
 
     /// Workers that the kernel does not let go of: they wait in it for something.
     fn undead(&self) -> Error {
-        let workers = self.runtimes.iter().flat_map(|runtime| &runtime.workers);
+        let workers = self.runtimes.values().flat_map(|runtime| &runtime.workers);
         let pids: Vec<String> = workers.map(|worker| worker.process.pid.to_string()).collect();
         Error::Undead { pids: pids.join(" ") }
     }
@@ -251,20 +251,18 @@ impl<'a> Fleet<'a> {
     /// Ends at once what still runs: workers, and a program that is tried. Waits until all have gone,
     /// for some time.
     async fn end_all(&mut self) {
-        for worker in self.runtimes.iter().flat_map(|runtime| &runtime.workers) {
+        for worker in self.runtimes.values().flat_map(|runtime| &runtime.workers) {
             worker.process.signal(Signal::KILL);
         }
         self.cancel_upgrade();
         let until = Instant::now() + KILLING;
         while self.trial.is_some()
-            || self.runtimes.iter().any(|runtime| !runtime.workers.is_empty())
+            || self.runtimes.values().any(|runtime| !runtime.workers.is_empty())
         {
             tokio::select! {
                 Some(happened) = self.happened.recv() => match happened {
                     Happened::Exit { slot, id, .. } => {
-                        if let Some(runtime) = self.runtimes.get_mut(slot as usize) {
-                            runtime.workers.retain(|worker| worker.id != id);
-                        }
+                        self.runtimes[slot].workers.retain(|worker| worker.id != id);
                     }
                     Happened::Tried(trial) => self.tried(trial),
                     _ => {}

@@ -1,5 +1,6 @@
 //! What the fleet tells of itself, and what is asked of it.
 
+use sticky_contract::SlotId;
 use tracing::error;
 
 use super::super::control::Request;
@@ -31,9 +32,9 @@ impl Fleet<'_> {
             error!("cannot read the counters: {error}");
             None
         });
-        let slot_status = |(slot, runtime): (u32, &SlotRuntime)| {
+        let slot_status = |(slot, runtime): (SlotId, &SlotRuntime)| {
             let queue = steering.queue(slot);
-            let counts = counters.as_ref().and_then(|it| it.slots.get(slot as usize));
+            let counts = counters.as_ref().and_then(|it| it.slots.get(slot));
             let worker = runtime.main();
             SlotStatus {
                 slot,
@@ -54,7 +55,7 @@ impl Fleet<'_> {
             listen: steering.address(),
             mode: steering.mode(),
             refused: self.refused.clone(),
-            workers: self.settings.plan.mapping.slots().get(),
+            workers: self.runtimes.count().get(),
             ipv6_prefix: self.settings.plan.mapping.ipv6_prefix().bits(),
             pid: std::process::id(),
             gone_since: None,
@@ -66,7 +67,7 @@ impl Fleet<'_> {
                 .iter()
                 .map(ForeignListenerStatus::of)
                 .collect(),
-            slots: (0..).zip(&self.runtimes).map(slot_status).collect(),
+            slots: self.runtimes.iter().map(slot_status).collect(),
             counters,
         }
     }

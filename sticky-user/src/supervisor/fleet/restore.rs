@@ -23,7 +23,7 @@ impl Fleet<'_> {
         let lost = |runtime: &super::SlotRuntime| {
             runtime.workers.iter().any(|worker| worker.is_lost_to_bus)
         };
-        if !self.is_changing() && self.runtimes.iter().any(lost) {
+        if !self.is_changing() && self.runtimes.values().any(lost) {
             info!("workers whose bus sockets were removed are replaced");
             if let Err(refused) = self.begin_reload() {
                 warn!("{refused}");
@@ -45,8 +45,7 @@ impl Fleet<'_> {
         }
         warn!(?slots, "the bus sockets of these slots were removed; others are there now");
         for slot in slots {
-            let runtime = self.runtimes.get_mut(slot as usize);
-            for worker in runtime.into_iter().flat_map(|runtime| &mut runtime.workers) {
+            for worker in &mut self.runtimes[slot].workers {
                 // One that does not say how its bus is doing has none.
                 worker.is_lost_to_bus = worker.bus.is_some();
             }
@@ -67,7 +66,7 @@ impl Fleet<'_> {
             control.map_err(Error::system("open the control socket anew"))?;
             renewed = true;
         }
-        for worker in self.runtimes.iter_mut().flat_map(|runtime| &mut runtime.workers) {
+        for worker in self.runtimes.values_mut().flat_map(|runtime| &mut runtime.workers) {
             if !worker.notify.is_there(run_dir) {
                 let restored = worker.notify.restore(run_dir);
                 restored.map_err(Error::system("open a notify socket anew"))?;

@@ -57,6 +57,10 @@ impl SlotRuntime {
         self.workers.iter().find(|worker| Some(worker.id) == id)
     }
 
+    pub(super) fn worker_mut(&mut self, id: WorkerId) -> Option<&mut WorkerRuntime> {
+        self.workers.iter_mut().find(|worker| worker.id == id)
+    }
+
     /// The worker that serves, or is to.
     pub(super) fn main(&self) -> Option<&WorkerRuntime> {
         self.worker(self.slot.main())

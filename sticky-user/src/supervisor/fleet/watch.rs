@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use procfs::process::Process;
 use sd_notify::NotifyState;
+use sticky_contract::SlotId;
 use tokio::io::Interest;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
@@ -15,7 +16,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::error;
 
 use super::{Fleet, Happened};
-use crate::steering::Steering;
+use crate::steering::{Lend, Steer};
 use sticky_sys::readiness;
 
 /// Between two looks at who listens on the port, and at the files: nothing tells when somebody joins, or
@@ -24,23 +25,23 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// The tasks that watch.
 pub(super) struct Watch {
-    listeners: HashMap<u32, Task>,
-    queues: HashMap<u32, Task>,
+    listeners: HashMap<SlotId, Task>,
+    queues: HashMap<SlotId, Task>,
     interval: Interval,
     /// What was removed cannot be made anew, and that was said.
     pub(super) unrestored: bool,
 }
 
 impl Watch {
-    pub(super) fn of(steering: &dyn Steering, happen: &UnboundedSender<Happened>) -> Self {
+    pub(super) fn of(lent: &dyn Lend, happen: &UnboundedSender<Happened>) -> Self {
         let of_service = sd_notify::watchdog_enabled().map(|watchdog| LOOK.min(watchdog / 2));
         let pause = of_service.unwrap_or(LOOK).max(Duration::from_millis(1));
         let mut interval = interval(pause);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (listeners, queues) = (HashMap::new(), HashMap::new());
         let mut this = Self { listeners, queues, interval, unrestored: false };
-        for slot in (0..).take(steering.listeners().iter().flat_map(|it| it.iter()).count()) {
-            this.listener(slot, steering, happen);
+        for (slot, _) in lent.listeners().iter().flat_map(|listeners| listeners.iter()) {
+            this.listener(slot, lent, happen);
         }
         this
     }
@@ -48,11 +49,11 @@ impl Watch {
     /// Tells once when the listener of `slot` is shut down.
     pub(super) fn listener(
         &mut self,
-        slot: u32,
-        steering: &dyn Steering,
+        slot: SlotId,
+        lent: &dyn Lend,
         happen: &UnboundedSender<Happened>,
     ) {
-        let listener = steering.listeners().and_then(|listeners| listeners.get(slot));
+        let listener = lent.listeners().map(|listeners| listeners.get(slot));
         if let Some(listener) = listener.map(|listener| listener.try_clone_to_owned()) {
             // Of a listener, the kernel tells two things: that connections wait, which is not asked
             // for here, and its end.
@@ -68,8 +69,8 @@ impl Watch {
     /// Tells once when connections wait at `slot`.
     pub(super) fn queue(
         &mut self,
-        slot: u32,
-        steering: &dyn Steering,
+        slot: SlotId,
+        steering: &dyn Steer,
         happen: &UnboundedSender<Happened>,
     ) {
         let waiting = Happened::Waiting { slot };
@@ -77,7 +78,7 @@ impl Watch {
         self.queues.insert(slot, task);
     }
 
-    pub(super) fn leave_queue(&mut self, slot: u32) {
+    pub(super) fn leave_queue(&mut self, slot: SlotId) {
         self.queues.remove(&slot);
     }
 }
@@ -118,9 +119,9 @@ impl Fleet<'_> {
             self.parts.handover.tell(&[NotifyState::Watchdog]);
         }
         self.look_at_files();
-        self.mend(None, None);
+        self.repair(None, None);
         self.look_for_foreign_listeners();
-        for slot in self.settings.plan.mapping.slots().iter() {
+        for slot in self.runtimes.count().iter() {
             self.look_at_queue(slot);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A listener is shared: whoever holds it can end it, and what is set on it stays when the holder has
 //! gone. In its place comes a new one where no worker holds it any more; where one does, the listener
-//! that it has is mended.
+//! that it has is repaired.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -11,12 +11,13 @@ use rustix::fs::{OFlags, fcntl_setfl, fstat};
 use rustix::net::connect_unspec;
 use rustix::process::geteuid;
 use socket2::{Domain, Socket, Type};
+use sticky_contract::SlotId;
 
 use super::diag::{self, Listening};
-use super::{Error, Listener, Listeners, Sharing};
+use super::{Error, Listener, Listeners};
 use sticky_sys::socket_option::SocketOption;
 
-/// A worker that shuts its listener down again while it is being mended has so many attempts.
+/// A worker that shuts its listener down again while it is being repaired: after so many attempts it is given up.
 const ATTEMPTS: u32 = 8;
 
 /// What is wrong with the listener of a slot.
@@ -32,7 +33,7 @@ pub enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone {
     /// Its slot.
-    pub slot: u32,
+    pub slot: SlotId,
     /// Whether the slot has no other one.
     pub vacant: bool,
 }
@@ -41,7 +42,7 @@ pub struct Gone {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
     /// Those that listen, the first first.
-    pub slots: Vec<u32>,
+    pub slots: Vec<SlotId>,
     /// How many others are on the same address.
     pub others: usize,
 }
@@ -49,18 +50,17 @@ pub struct Order {
 impl Listeners {
     /// What is wrong, slot by slot. What can be set right without ending a listener is so: at every
     /// slot that clients get to it, and all else where the last worker has gone.
-    pub fn faults(&self, gone: Option<Gone>) -> Vec<(u32, Fault)> {
+    pub fn faults(&self, gone: Option<Gone>) -> Vec<(SlotId, Fault)> {
         let found = self.survey().unwrap_or_default();
         let new = self.unbound();
-        let judge = |(slot, listener): (u32, &Listener)| {
+        let judge = |(slot, listener): (SlotId, &Listener)| {
             let state = known(&found, listener);
             let gone = gone.filter(|gone| gone.slot == slot);
             let all = gone.is_some_and(|gone| gone.vacant);
             if let Ok(new) = &new {
                 self.reset(listener, new, all);
             }
-            let listens = listener.socket.is_listener().unwrap_or(false);
-            if !listens || state.is_some_and(|state| state.shut) {
+            if !listener.is_listening() || state.is_some_and(|state| state.shut) {
                 return Some((slot, Fault::Ended));
             }
             let clean = || {
@@ -70,21 +70,23 @@ impl Listeners {
             };
             (gone.is_some() && !clean()).then_some((slot, Fault::Spoilt))
         };
-        (0..).zip(&self.sockets).filter_map(judge).collect()
+        self.sockets.iter().filter_map(judge).collect()
     }
 
     /// The order of listening; `None` where the kernel does not tell.
     pub fn order(&self) -> Option<Order> {
         let found = self.survey().ok()?;
         let ours = self.inodes();
-        let slot = |it: &Listening| ours.iter().position(|&inode| inode == it.inode);
-        let slots = found.iter().filter_map(slot).filter_map(|at| u32::try_from(at).ok());
-        let slots: Vec<u32> = slots.collect();
-        let listening = self.sockets.iter().filter(|it| it.socket.is_listener().unwrap_or(false));
+        let slot = |it: &Listening| {
+            let of_slot = ours.iter().find(|(_, inode)| **inode == it.inode);
+            of_slot.map(|(slot, _)| slot)
+        };
+        let slots: Vec<SlotId> = found.iter().filter_map(slot).collect();
+        let listening = self.sockets.values().filter(|it| it.is_listening());
         let user = geteuid().as_raw();
         let beside = |it: &&Listening| {
-            let same = it.address == self.address && it.interface == 0 && it.uid == user;
-            same && !ours.contains(&it.inode)
+            let same = it.address == self.port.address && it.interface == 0 && it.uid == user;
+            same && slot(it).is_none()
         };
         let others = found.iter().filter(beside).count();
         // A list that changed while it was told is told again, another time.
@@ -93,15 +95,13 @@ impl Listeners {
 
     /// Makes the socket of a slot listen again, as the last of all. Whoever waits in its queue is cut
     /// off.
-    pub fn listen_again(&mut self, slot: u32) -> Result<(), Error> {
+    pub fn listen_again(&mut self, slot: SlotId) -> Result<(), Error> {
         let step = Error::step("listen again on a slot whose listener was shut down");
-        let Some(listener) = self.sockets.get(slot as usize) else {
-            return Ok(());
-        };
+        let listener = &self.sockets[slot];
         for _ in 0..ATTEMPTS {
             // Of a socket that is shut down twice, `listen` alone leaves it so.
             connect_unspec(listener.socket.as_fd()).map_err(io::Error::from).map_err(&step)?;
-            listener.socket.listen(self.backlog).map_err(&step)?;
+            listener.socket.listen(self.port.backlog).map_err(&step)?;
             let found = self.survey().unwrap_or_default();
             let listens = listener.socket.is_listener().map_err(&step)?;
             if listens && !known(&found, listener).is_some_and(|known| known.shut) {
@@ -112,31 +112,25 @@ impl Listeners {
     }
 
     /// Gives a slot another socket, which listens as the last of all, with a closed gate.
-    pub fn renew(&mut self, slot: u32) -> Result<(), Error> {
+    pub fn renew(&mut self, slot: SlotId) -> Result<(), Error> {
         self.quit(slot);
-        let next = self.closed(Sharing::Slots)?;
-        self.listen(&next)?;
-        if let Some(place) = self.sockets.get_mut(slot as usize) {
-            *place = next;
-        }
+        self.sockets[slot] = self.port.listener()?;
         Ok(())
     }
 
     /// Ends the listener of a slot for every process that holds it.
-    pub fn quit(&self, slot: u32) {
-        if let Some(listener) = self.sockets.get(slot as usize) {
-            // It has the state that is wanted, or none that could be changed.
-            let _ = connect_unspec(listener.socket.as_fd());
-        }
+    pub fn quit(&self, slot: SlotId) {
+        // It has the state that is wanted, or none that could be changed.
+        let _ = connect_unspec(self.get(slot));
     }
 
     fn survey(&self) -> io::Result<Vec<Listening>> {
-        diag::on_port(self.address.port())
+        diag::on_port(self.port.address.port())
     }
 
     /// A socket as all were in the beginning.
     fn unbound(&self) -> io::Result<Socket> {
-        let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None)?;
+        let socket = Socket::new(Domain::for_address(self.port.address), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
         Ok(socket)
@@ -151,8 +145,8 @@ impl Listeners {
         if all {
             // Flags of the open file, and how many may wait: set by `listen`, also where it listens.
             let _ = fcntl_setfl(&listener.socket, OFlags::empty());
-            if listener.socket.is_listener().unwrap_or(false) {
-                let _ = listener.socket.listen(self.backlog);
+            if listener.is_listening() {
+                let _ = listener.socket.listen(self.port.backlog);
             }
         }
     }
