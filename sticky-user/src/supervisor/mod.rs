@@ -4,6 +4,7 @@
 //! [`slot`] is the life of a slot as a pure state machine, `fleet` carries its wishes out. What one
 //! supervisor leaves to the next is held by the [`keeper`](crate::keeper).
 
+mod accept_leases;
 pub mod backoff;
 mod bus_sockets;
 pub mod control;
@@ -17,7 +18,6 @@ pub mod manifest;
 mod metrics;
 mod notify;
 mod notify_access;
-mod output;
 mod pending_updates;
 mod process;
 pub mod progress;
@@ -30,9 +30,9 @@ mod spawn;
 mod start;
 pub mod status;
 mod trial;
-mod turns;
 pub mod upgrade;
 mod user;
+mod worker_stderr;
 
 use tracing::error;
 

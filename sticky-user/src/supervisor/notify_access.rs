@@ -97,10 +97,10 @@ mod tests {
     #[test]
     fn those_that_take_turns_are_looked_up_once() {
         let mut access = NotifyAccess::default();
-        let turns = || [1000, 1001, 1002].into_iter().cycle().take(64);
-        assert_eq!(looked_up(&mut access, turns()), 3);
+        let leases = || [1000, 1001, 1002].into_iter().cycle().take(64);
+        assert_eq!(looked_up(&mut access, leases()), 3);
         access.begin();
-        assert_eq!(looked_up(&mut access, turns()), 0);
+        assert_eq!(looked_up(&mut access, leases()), 0);
     }
 
     #[test]

@@ -15,9 +15,9 @@ use sticky_contract::SlotId;
 use tracing::debug;
 
 use super::Settings;
+use super::accept_leases::AcceptLeases;
 use super::bus_sockets::BusSockets;
-use super::output;
-use super::turns::Turns;
+use super::worker_stderr;
 use crate::launch::THIS_BINARY;
 use crate::steering::{Lend, Mode};
 use sticky_sys::inherited;
@@ -85,7 +85,7 @@ pub(super) struct Spawner<'a> {
     pub(super) mode: Mode,
     pub(super) lend: &'a dyn Lend,
     pub(super) bus: Option<&'a BusSockets>,
-    pub(super) turns: &'a Turns,
+    pub(super) leases: &'a AcceptLeases,
 }
 
 impl Spawner<'_> {
@@ -120,7 +120,7 @@ impl Spawner<'_> {
             .stdin(Stdio::piped())
             // The guard's alone, on which it tells the worker's pid.
             .stdout(Stdio::piped())
-            .stderr(output::for_workers()?);
+            .stderr(worker_stderr::open()?);
         if let Some(watchdog) = settings.watchdog {
             command.env("WATCHDOG_USEC", watchdog.as_micros().to_string());
         }
@@ -145,7 +145,7 @@ impl Spawner<'_> {
             descriptors.push(lent.descriptor);
         }
         names.push("turn");
-        descriptors.push(self.turns.lend(slot)?.into());
+        descriptors.push(self.leases.lend(slot)?.into());
         if let Some(bus) = self.bus {
             names.push("bus");
             descriptors.push(bus.lend(slot)?);

@@ -2,6 +2,7 @@
 
 use tracing::{info, warn};
 
+use super::accept_leases::AcceptLeases;
 use super::bus_sockets::BusSockets;
 use super::control::Control;
 use super::fleet::{Fleet, Parts, Predecessor};
@@ -10,7 +11,6 @@ use super::manifest::Manifest;
 use super::run_dir::RunDir;
 use super::service_manager::ServiceManager;
 use super::signals::Signals;
-use super::turns::Turns;
 use super::upgrade::Rollback;
 use super::{Error, Settings, spawn};
 use crate::keeper::{Handover, KeeperClient};
@@ -91,15 +91,15 @@ fn open(
         let bus = || BusSockets::open(&run_dir, slots);
         let bus = settings.embedded_bus.then(bus).transpose();
         let bus = bus.map_err(Error::system("open the bus sockets of the slots"))?;
-        let turns = Turns::open(slots).map_err(Error::system("make the files of the turns"))?;
+        let leases = AcceptLeases::open(slots).map_err(Error::system("make the accept leases"))?;
         let keeper = KeeperClient::start(&run_dir.keeper(), spawn::keeper())?;
         let manager =
             ServiceManager::open().map_err(Error::system("open a note for the next supervisor"))?;
-        Ok((control, bus, turns, HandoverWriter::new(keeper, manager)))
+        Ok((control, bus, leases, HandoverWriter::new(keeper, manager)))
     };
     match opened() {
-        Ok((control, bus, turns, handover)) => {
-            let parts = Parts { steering, bus, turns, control, signals, handover, run_dir };
+        Ok((control, bus, leases, handover)) => {
+            let parts = Parts { steering, bus, leases, control, signals, handover, run_dir };
             Ok(Fleet::new(settings, parts, &refused))
         }
         Err(error) => {
@@ -134,8 +134,8 @@ fn resume<'a>(
     let steering = steering::resume(mode, &plan, &mut left, manifest.noted.clone())?;
     let control =
         Control::resume(&mut left).map_err(Error::system("take over the control socket"))?;
-    let turns = Turns::resume(slots, &mut left)
-        .map_err(Error::system("take over the files of the turns"))?;
+    let leases = AcceptLeases::resume(slots, &mut left)
+        .map_err(Error::system("take over the accept leases"))?;
     let bus = BusSockets::resume(slots, &mut left);
     if settings.embedded_bus && bus.is_none() {
         warn!("the earlier supervisor left no bus sockets: broadcasts do not cross workers");
@@ -150,7 +150,7 @@ fn resume<'a>(
         Predecessor::Upgraded => info!("goes on in the place of the program before, mode {mode}"),
         Predecessor::Killed => warn!("takes over from a supervisor that was killed, mode {mode}"),
     }
-    let parts = Parts { steering, bus, turns, control, signals, handover, run_dir };
+    let parts = Parts { steering, bus, leases, control, signals, handover, run_dir };
     let better: Vec<Refusal> = Mode::ALL
         .into_iter()
         .take_while(|&better| better != mode)

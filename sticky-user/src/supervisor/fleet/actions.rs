@@ -14,7 +14,7 @@ use super::super::run_dir;
 use super::super::slot::{Action, Event, Why, WorkerId};
 use super::super::spawn::{Launched, Spawner};
 use super::slot_runtime::WorkerRuntime;
-use super::{Error, Fleet, Happened, Parts, Phase};
+use super::{Error, Fleet, FleetEvent, Parts, Phase};
 
 impl Fleet<'_> {
     /// Tells a slot what happened and does what it wants done.
@@ -117,16 +117,16 @@ impl Fleet<'_> {
         if !self.runtimes[slot].workers.is_empty() {
             return Ok(());
         }
-        let Parts { turns, bus, handover, run_dir, .. } = &mut self.parts;
-        let turn = turns.free(slot)?;
-        if turn.is_some() {
-            warn!(%slot, "a process that is no worker has the slot's turn; the turn is made anew");
+        let Parts { leases, bus, handover, run_dir, .. } = &mut self.parts;
+        let lease = leases.free(slot)?;
+        if lease.is_some() {
+            warn!(%slot, "a process that is no worker has the slot's accept lease; the lease is made anew");
         }
         let socket = bus.as_mut().map(|bus| bus.repair(slot, run_dir)).transpose()?.flatten();
         if socket.is_some() {
             warn!(%slot, "the worker had shut its bus socket down; it is made anew");
         }
-        for (name, descriptor) in turn.into_iter().chain(socket) {
+        for (name, descriptor) in lease.into_iter().chain(socket) {
             handover.keep(&name, descriptor.as_fd());
         }
         Ok(())
@@ -139,14 +139,14 @@ impl Fleet<'_> {
         id: WorkerId,
         notify: &NotifySocket,
     ) -> io::Result<(Launched, Process)> {
-        let Parts { run_dir, steering, bus, turns, .. } = &self.parts;
+        let Parts { run_dir, steering, bus, leases, .. } = &self.parts;
         let spawner = Spawner {
             settings: self.settings,
             workers: run_dir.workers(),
             mode: steering.mode(),
             lend: &**steering,
             bus: bus.as_ref(),
-            turns,
+            leases,
         };
         let launched = spawner.start(slot, notify.name())?;
         let watch = |ended| Process::watch(launched.pid, launched.guard(), ended);
@@ -173,10 +173,10 @@ impl Fleet<'_> {
         id: WorkerId,
         watch: impl FnOnce(Box<dyn FnOnce(Ended) + Send>) -> io::Result<Process>,
     ) -> io::Result<Process> {
-        let happen = self.happen.clone();
+        let events = self.events.clone();
         watch(Box::new(move |how| {
             // Nobody to tell: the supervisor itself is ending.
-            let _ = happen.send(Happened::Exit { slot, id, how });
+            let _ = events.send(FleetEvent::Exit { slot, id, how });
         }))
     }
 }

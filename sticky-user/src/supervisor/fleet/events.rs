@@ -10,19 +10,19 @@ use super::super::notify::Notification;
 use super::super::process::Ended;
 use super::super::signals::Asked;
 use super::super::slot::{Event, WorkerId};
-use super::{Error, Fleet, Happened, KILLING, Phase, limits};
+use super::{Error, Fleet, FleetEvent, KILLING, Phase, limits};
 use crate::steering::{self, Mode};
 
 /// After so many failures in a row, what may be the matter is told, once.
 const TELLING: u32 = 3;
 
 impl Fleet<'_> {
-    pub(super) fn on(&mut self, happened: Happened) -> Result<(), Error> {
-        match happened {
-            Happened::Exit { slot, id, how } => return self.exited(slot, id, how),
-            Happened::Shut { slot } => self.shut(slot),
-            Happened::Waiting { slot } => self.redistribute(slot),
-            Happened::Tried(trial) => self.tried(trial),
+    pub(super) fn on(&mut self, event: FleetEvent) -> Result<(), Error> {
+        match event {
+            FleetEvent::Exit { slot, id, how } => return self.exited(slot, id, how),
+            FleetEvent::Shut { slot } => self.shut(slot),
+            FleetEvent::Waiting { slot } => self.redistribute(slot),
+            FleetEvent::Tried(trial) => self.tried(trial),
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl Fleet<'_> {
     pub(super) fn deadline_came(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         // What was said in time counts, also where it was not heard in time.
-        for (slot, id, said) in self.hear_those_who_are_due(now) {
+        for (slot, id, said) in self.notifications_of_due_slots(now) {
             self.notified(slot, id, &said)?;
         }
         if let Phase::Stopping { until } = self.phase

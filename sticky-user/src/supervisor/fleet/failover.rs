@@ -58,6 +58,6 @@ impl Fleet<'_> {
                 return self.watch.leave_queue(slot);
             }
         }
-        self.watch.queue(slot, &*self.parts.steering, &self.happen);
+        self.watch.queue(slot, &*self.parts.steering, &self.events);
     }
 }

@@ -37,7 +37,7 @@ impl Fleet<'_> {
         let gather = || -> io::Result<Kept> {
             let mut kept = self.parts.steering.kept()?;
             self.parts.control.keep(&mut kept)?;
-            self.parts.turns.keep(&mut kept)?;
+            self.parts.leases.keep(&mut kept)?;
             if let Some(bus) = &self.parts.bus {
                 bus.keep(&mut kept)?;
             }
@@ -119,8 +119,8 @@ impl Fleet<'_> {
 
     /// Where the keeper was ended by somebody, or takes nothing: another one, so that the next
     /// supervisor finds everything.
-    pub(super) fn heard(&mut self, heard: KeeperEvent) {
-        match heard {
+    pub(super) fn keeper_event(&mut self, event: KeeperEvent) {
+        match event {
             KeeperEvent::Settled => return self.settled(),
             KeeperEvent::Ended => warn!("the keeper has ended; starting another one"),
             KeeperEvent::Stuck => {

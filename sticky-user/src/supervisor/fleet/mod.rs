@@ -2,7 +2,7 @@
 //!
 //! `mod.rs` waits for what happens, `events.rs` takes it in, `actions.rs` does what follows;
 //! `reload.rs` (with `probation.rs`), `failover.rs`, `handover.rs` and `upgrade.rs` are what concerns
-//! more than one slot; `hearing.rs` is what workers say, `repair.rs` what they did to their listeners,
+//! more than one slot; `notifications.rs` is what workers say, `repair.rs` what they did to their listeners,
 //! `restore.rs` what somebody removed, `foreign_listeners.rs` who else listens; `watch.rs` tells when to look.
 
 mod actions;
@@ -10,7 +10,7 @@ mod events;
 mod failover;
 mod foreign_listeners;
 mod handover;
-mod hearing;
+mod notifications;
 mod probation;
 mod reload;
 mod repair;
@@ -35,6 +35,7 @@ use self::repair::FaultHistory;
 use self::slot_runtime::SlotRuntime;
 use self::upgrade::Becoming;
 use self::watch::Watch;
+use super::accept_leases::AcceptLeases;
 use super::bus_sockets::BusSockets;
 use super::control::Control;
 use super::deadline::at;
@@ -44,7 +45,6 @@ use super::run_dir::RunDir;
 use super::signals::Signals;
 use super::slot::{Event, Limits, WorkerId};
 use super::status::{Refused, Status};
-use super::turns::Turns;
 use super::{Error, Settings};
 use crate::listener::ForeignListener;
 use crate::steering::{Closing, Refusal, Steering};
@@ -73,7 +73,7 @@ enum Phase {
 
 /// What happens inside of the supervisor.
 #[derive(Debug)]
-enum Happened {
+enum FleetEvent {
     /// A worker has ended.
     Exit { slot: SlotId, id: WorkerId, how: Ended },
     /// The listener of a slot was shut down.
@@ -88,7 +88,7 @@ enum Happened {
 pub(super) struct Parts {
     pub(super) steering: Box<dyn Steering>,
     pub(super) bus: Option<BusSockets>,
-    pub(super) turns: Turns,
+    pub(super) leases: AcceptLeases,
     pub(super) control: Control,
     pub(super) signals: Signals,
     pub(super) handover: HandoverWriter,
@@ -100,8 +100,8 @@ pub(super) struct Fleet<'a> {
     parts: Parts,
     refused: Vec<Refused>,
     runtimes: PerSlot<SlotRuntime>,
-    happened: UnboundedReceiver<Happened>,
-    happen: UnboundedSender<Happened>,
+    inbox: UnboundedReceiver<FleetEvent>,
+    events: UnboundedSender<FleetEvent>,
     phase: Phase,
     /// Whether everybody was told that all are ready.
     announced: bool,
@@ -119,7 +119,7 @@ pub(super) struct Fleet<'a> {
     foreign_listeners: Vec<ForeignListener>,
     fault_history: FaultHistory,
     /// Where to begin to listen: at the worker behind the last that was heard.
-    heard: usize,
+    next_heard: usize,
     /// Something changed that the next supervisor has to know.
     changed: bool,
     takeovers: u32,
@@ -133,16 +133,16 @@ impl<'a> Fleet<'a> {
             .iter()
             .map(|refusal| Refused { mode: refusal.mode, why: refusal.why() })
             .collect();
-        let (happen, happened) = unbounded_channel();
+        let (events, inbox) = unbounded_channel();
         let limits = limits(settings);
-        let watch = Watch::of(&*parts.steering, &happen);
+        let watch = Watch::of(&*parts.steering, &events);
         Self {
             settings,
             parts,
             refused,
             runtimes: PerSlot::new(settings.plan.mapping.slots(), |_| SlotRuntime::new(limits)),
-            happened,
-            happen,
+            inbox,
+            events,
             phase: Phase::Starting,
             announced: false,
             reload: None,
@@ -154,7 +154,7 @@ impl<'a> Fleet<'a> {
             watch,
             foreign_listeners: Vec::new(),
             fault_history: FaultHistory::default(),
-            heard: 0,
+            next_heard: 0,
             changed: true,
             takeovers: 0,
             rolled_back: None,
@@ -200,15 +200,15 @@ impl<'a> Fleet<'a> {
             let deadline = self.deadline();
             let Parts { signals, control, handover, .. } = &mut self.parts;
             tokio::select! {
-                Some(happened) = self.happened.recv() => self.on(happened)?,
-                (slot, id, said) = hearing::next(&mut self.runtimes, &mut self.heard) => {
+                Some(event) = self.inbox.recv() => self.on(event)?,
+                (slot, id, said) = notifications::next(&mut self.runtimes, &mut self.next_heard) => {
                     self.notified(slot, id, &said)?;
                 }
                 asked = signals.next() => self.signalled(asked)?,
                 request = control.next() => self.answer(request)?,
                 closed = done(&mut self.closing) => self.closed(closed)?,
                 () = at(deadline) => self.deadline_came()?,
-                heard = handover.next() => self.heard(heard),
+                event = handover.next() => self.keeper_event(event),
                 () = self.watch.tick() => self.look_around(),
             }
         }
@@ -260,11 +260,11 @@ impl<'a> Fleet<'a> {
             || self.runtimes.values().any(|runtime| !runtime.workers.is_empty())
         {
             tokio::select! {
-                Some(happened) = self.happened.recv() => match happened {
-                    Happened::Exit { slot, id, .. } => {
+                Some(event) = self.inbox.recv() => match event {
+                    FleetEvent::Exit { slot, id, .. } => {
                         self.runtimes[slot].workers.retain(|worker| worker.id != id);
                     }
-                    Happened::Tried(trial) => self.tried(trial),
+                    FleetEvent::Tried(trial) => self.tried(trial),
                     _ => {}
                 },
                 () = at(Some(until)) => return error!("{}", self.undead()),

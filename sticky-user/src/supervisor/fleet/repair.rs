@@ -78,7 +78,7 @@ impl Fleet<'_> {
         let faulty = repair.faults.iter().map(|&(slot, _)| slot);
         let watched: Vec<SlotId> = rebuilt.chain(faulty).chain(shut).collect();
         for slot in watched {
-            self.watch.listener(slot, &*self.parts.steering, &self.happen);
+            self.watch.listener(slot, &*self.parts.steering, &self.events);
         }
         for (name, descriptor) in &repair.renewed {
             self.parts.handover.keep(name, descriptor.as_fd());

@@ -9,7 +9,7 @@ use tracing::{error, info};
 
 use super::super::trial;
 use super::super::upgrade::{self, UpgradeError};
-use super::{Fleet, Happened, Phase};
+use super::{Fleet, FleetEvent, Phase};
 use crate::{causes, steering};
 
 /// Another program was asked whether it can take over.
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const KEEPING: Duration = Duration::from_secs(10);
 
 impl Fleet<'_> {
-    /// Lets another program show that it can take over; the result comes as [`Happened::Tried`].
+    /// Lets another program show that it can take over; the result comes as [`FleetEvent::Tried`].
     pub(super) fn begin_upgrade(
         &mut self,
         program: Option<PathBuf>,
@@ -57,7 +57,7 @@ impl Fleet<'_> {
             Err(error) => return no_upgrade(answer, &causes::on_one_line(&error)),
         };
         let note = serde_json::to_string(&self.manifest()).unwrap_or_default();
-        let happen = self.happen.clone();
+        let events = self.events.clone();
         let cancelled = self.trial.insert(CancellationToken::new()).clone();
         tokio::spawn(async move {
             let tried = program.clone();
@@ -67,7 +67,7 @@ impl Fleet<'_> {
                 Err(UpgradeError::Execute(program.clone(), std::io::Error::other(fault)))
             });
             // Nobody to tell: the supervisor itself is ending.
-            let _ = happen.send(Happened::Tried(Trial { program, result, answer }));
+            let _ = events.send(FleetEvent::Tried(Trial { program, result, answer }));
         });
     }
 

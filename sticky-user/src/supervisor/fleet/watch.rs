@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::error;
 
-use super::{Fleet, Happened};
+use super::{Fleet, FleetEvent};
 use crate::steering::{Lend, Steer};
 use sticky_sys::readiness;
 
@@ -33,7 +33,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn of(lent: &dyn Lend, happen: &UnboundedSender<Happened>) -> Self {
+    pub(super) fn of(lent: &dyn Lend, events: &UnboundedSender<FleetEvent>) -> Self {
         let of_service = sd_notify::watchdog_enabled().map(|watchdog| LOOK.min(watchdog / 2));
         let pause = of_service.unwrap_or(LOOK).max(Duration::from_millis(1));
         let mut interval = interval(pause);
@@ -41,7 +41,7 @@ impl Watch {
         let (listeners, queues) = (HashMap::new(), HashMap::new());
         let mut this = Self { listeners, queues, interval, unrestored: false };
         for (slot, _) in lent.listeners().iter().flat_map(|listeners| listeners.iter()) {
-            this.listener(slot, lent, happen);
+            this.listener(slot, lent, events);
         }
         this
     }
@@ -51,13 +51,13 @@ impl Watch {
         &mut self,
         slot: SlotId,
         lent: &dyn Lend,
-        happen: &UnboundedSender<Happened>,
+        events: &UnboundedSender<FleetEvent>,
     ) {
         let listener = lent.listeners().map(|listeners| listeners.get(slot));
         if let Some(listener) = listener.map(|listener| listener.try_clone_to_owned()) {
             // Of a listener, the kernel tells two things: that connections wait, which is not asked
             // for here, and its end.
-            let task = tell_once(listener, Interest::WRITABLE, Happened::Shut { slot }, happen);
+            let task = tell_once(listener, Interest::WRITABLE, FleetEvent::Shut { slot }, events);
             self.listeners.insert(slot, task);
         }
     }
@@ -71,10 +71,10 @@ impl Watch {
         &mut self,
         slot: SlotId,
         steering: &dyn Steer,
-        happen: &UnboundedSender<Happened>,
+        events: &UnboundedSender<FleetEvent>,
     ) {
-        let waiting = Happened::Waiting { slot };
-        let task = tell_once(steering.waiting(slot), Interest::READABLE, waiting, happen);
+        let waiting = FleetEvent::Waiting { slot };
+        let task = tell_once(steering.waiting(slot), Interest::READABLE, waiting, events);
         self.queues.insert(slot, task);
     }
 
@@ -97,16 +97,16 @@ impl Drop for Task {
 fn tell_once(
     socket: io::Result<OwnedFd>,
     interest: Interest,
-    what: Happened,
-    happen: &UnboundedSender<Happened>,
+    what: FleetEvent,
+    events: &UnboundedSender<FleetEvent>,
 ) -> Task {
-    let happen = happen.clone();
+    let events = events.clone();
     Task(tokio::spawn(async move {
         let watched =
             async { readiness::watch(socket?, interest)?.ready(interest).await.map(drop) };
         match watched.await {
             // Nobody to tell: the supervisor itself is ending.
-            Ok(()) => drop(happen.send(what)),
+            Ok(()) => drop(events.send(what)),
             Err(error) => error!("cannot watch a socket of a slot: {error}"),
         }
     }))

@@ -1,7 +1,7 @@
-//! The file of each slot whose lock says which worker may accept.
+//! The accept lease of each slot: a file whose lock says which worker may accept.
 //!
-//! Workers write into it what is for their successors, and may be hostile: it lies in memory, and its
-//! length is sealed.
+//! Workers write into the file what is for their successors, and may be hostile: the file lies in memory,
+//! and its length is sealed.
 
 use std::fs::File;
 use std::io;
@@ -18,11 +18,11 @@ use crate::steering::Kept;
 /// What is not written takes no memory.
 const LENGTH: u64 = 4 * 1024 * 1024;
 
-/// One file for each slot.
+/// A file for each slot.
 #[derive(Debug)]
-pub(super) struct Turns(PerSlot<OwnedFd>);
+pub(super) struct AcceptLeases(PerSlot<OwnedFd>);
 
-impl Turns {
+impl AcceptLeases {
     pub(super) fn open(slots: SlotCount) -> io::Result<Self> {
         PerSlot::try_new(slots, |_| sealed()).map(Self)
     }
@@ -41,15 +41,15 @@ impl Turns {
         Ok(())
     }
 
-    /// For a worker of `slot`. Opened for each, since a lock belongs to what was opened.
+    /// The lease for a worker of `slot`: opened for each worker, since a lock belongs to an open file.
     pub(super) fn lend(&self, slot: SlotId) -> io::Result<File> {
         let file = &self.0[slot];
         File::options().read(true).write(true).open(format!("/proc/self/fd/{}", file.as_raw_fd()))
     }
 
-    /// Sees to it that the next worker of `slot`, which has none, can have the turn: another file where
-    /// somebody has the lock, to whom a worker has given its descriptor. The name and the descriptor of
-    /// another file are returned, to be kept.
+    /// Sees to it that the next worker of `slot`, which has none now, can have the lease. Where a program
+    /// holds the lock (to which a worker has given its descriptor), another file takes the place; its name
+    /// and descriptor are returned, to be kept.
     pub(super) fn free(&mut self, slot: SlotId) -> io::Result<Option<(String, &OwnedFd)>> {
         match flock(self.lend(slot)?, FlockOperation::NonBlockingLockExclusive) {
             // Closed again, which unlocks it.
@@ -63,11 +63,11 @@ impl Turns {
 }
 
 fn name(slot: SlotId) -> String {
-    format!("turn-{slot}")
+    format!("lease-{slot}")
 }
 
 fn sealed() -> io::Result<OwnedFd> {
-    let file = memfd_create("sticky-turn", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let file = memfd_create("sticky-lease", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     ftruncate(&file, LENGTH)?;
     fcntl_add_seals(&file, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
     Ok(file)
@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn its_length_stays() {
-        let turns = Turns::open(SlotCount::default()).unwrap();
-        let file = turns.lend(SlotId::FIRST).unwrap();
+        let leases = AcceptLeases::open(SlotCount::default()).unwrap();
+        let file = leases.lend(SlotId::FIRST).unwrap();
         assert!(file.set_len(0).is_err() && file.set_len(8 << 40).is_err());
         file.write_all_at(b"last", LENGTH - 4).unwrap();
         assert!(file.write_at(b"beyond", LENGTH).is_err());
@@ -92,13 +92,13 @@ mod tests {
     #[test]
     fn a_lock_that_is_held_is_left_behind() {
         let slot = SlotId::FIRST;
-        let mut turns = Turns::open(SlotCount::default()).unwrap();
-        assert!(turns.free(slot).unwrap().is_none());
-        let (held, waiting) = (turns.lend(slot).unwrap(), turns.lend(slot).unwrap());
+        let mut leases = AcceptLeases::open(SlotCount::default()).unwrap();
+        assert!(leases.free(slot).unwrap().is_none());
+        let (held, waiting) = (leases.lend(slot).unwrap(), leases.lend(slot).unwrap());
         let lock = |file: &File| flock(file, FlockOperation::NonBlockingLockExclusive);
         lock(&held).unwrap();
         assert_eq!(lock(&waiting), Err(Errno::WOULDBLOCK), "it is the same file");
-        assert!(turns.free(slot).unwrap().is_some());
-        lock(&turns.lend(slot).unwrap()).unwrap();
+        assert!(leases.free(slot).unwrap().is_some());
+        lock(&leases.lend(slot).unwrap()).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! Hearing what workers say, each in its turn: one that says much keeps nobody from being heard.
+//! Notifications of workers, taken round robin: a worker that says much keeps no other from being heard.
 
 use std::future;
 use std::task::Poll;
@@ -36,7 +36,7 @@ pub(super) async fn next(
 
 impl Fleet<'_> {
     /// What workers have said of whom something is due.
-    pub(super) fn hear_those_who_are_due(
+    pub(super) fn notifications_of_due_slots(
         &mut self,
         now: Instant,
     ) -> Vec<(SlotId, WorkerId, Notification)> {
