@@ -101,7 +101,7 @@ impl KeeperClient {
         self.send(&Message::Keep(name.into()), Some(descriptor))
     }
 
-    /// Lets it close that one.
+    /// Lets it close the descriptor of this name.
     pub fn forget(&self, name: &str) -> io::Result<()> {
         self.send(&Message::Forget(name.into()), None)
     }
@@ -158,7 +158,7 @@ impl KeeperClient {
             return;
         }
         self.kill();
-        // One that the kernel does not let go of has nothing left to do but to end.
+        // A keeper that the kernel does not let go of has nothing left to do but to end.
         let _ = timeout(LEAVING, self.ended()).await;
     }
 

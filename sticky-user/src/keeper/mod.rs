@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It knows names and descriptors, and a note that it does not read. While there is no supervisor,
-//! it tells so to whoever asks at the control socket. It goes when the supervisor tells it to, or
+//! it tells so to clients of the control socket. It goes when the supervisor tells it to, or
 //! when supervisor and workers have gone: then there is nobody to keep it for.
 
 mod client;

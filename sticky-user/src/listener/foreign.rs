@@ -16,7 +16,7 @@ use super::diag::{self, Listening};
 pub struct ForeignListener {
     /// The number of the socket, as in `/proc/PID/fd`.
     pub inode: u64,
-    /// The user whose it is.
+    /// The user that opened it.
     pub uid: u32,
     /// Where it listens.
     pub address: SocketAddr,

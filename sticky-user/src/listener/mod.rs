@@ -92,7 +92,7 @@ impl Listeners {
         opened.map_err(Error::step("open the SYN gate"))
     }
 
-    /// Lets no further connection in; those that wait in the queues stay.
+    /// Lets no further connection in; connections that wait in the queues stay.
     pub fn close_gate(&mut self) -> Result<(), Error> {
         let mut closed = Ok(());
         for Listener { socket, gate } in self.sockets.values_mut() {

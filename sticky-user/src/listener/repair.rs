@@ -1,8 +1,8 @@
 //! What workers do to the listeners that they are lent, and how it is undone.
 //!
-//! A listener is shared: whoever holds it can end it, and what is set on it stays when the holder has
-//! gone. In its place comes a new one where no worker holds it any more; where one does, the listener
-//! that it has is repaired.
+//! A listener is shared: every process that holds it can end it, and what a process sets on it stays when
+//! the process has gone. Where no worker holds it any more, a new listener takes its place; where a worker
+//! holds it, it is repaired.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -41,7 +41,7 @@ pub struct Gone {
 /// The order in which the listeners began to listen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
-    /// Those that listen, the first first.
+    /// The slots whose listeners listen, in the order in which they began to.
     pub slots: Vec<SlotId>,
     /// How many others are on the same address.
     pub others: usize,
@@ -93,7 +93,7 @@ impl Listeners {
         (slots.len() == listening.count()).then_some(Order { slots, others })
     }
 
-    /// Makes the socket of a slot listen again, as the last of all. Whoever waits in its queue is cut
+    /// Makes the socket of a slot listen again, as the last of all. Clients that wait in its queue are cut
     /// off.
     pub fn listen_again(&mut self, slot: SlotId) -> Result<(), Error> {
         let step = Error::step("listen again on a slot whose listener was shut down");
@@ -139,7 +139,7 @@ impl Listeners {
     /// Sets what differs from a new socket, as far as the kernel lets it be set.
     fn reset(&self, listener: &Listener, new: &Socket, all: bool) {
         for (option, value) in differences(listener, new, all) {
-            // What remains is seen by whoever looks again.
+            // What remains different is found again by the next look.
             let _ = option.reset(listener.socket.as_fd(), &value);
         }
         if all {

@@ -24,7 +24,7 @@ pub enum Error {
     /// The object could not be loaded.
     #[error("cannot load the kernel program; `sticky doctor` tells what this kernel lacks")]
     Load(#[source] aya::EbpfError),
-    /// The object is not the one that this binary was written for.
+    /// The object is not the kernel program that this binary was written for.
     #[error("the embedded kernel program has no {0}; run `cargo xtask build-ebpf` and build again")]
     Missing(&'static str),
     /// The program was refused or could not be attached.

@@ -229,7 +229,7 @@ async fn send(pair: &Pair, connection: &OwnedFd) -> io::Result<()> {
         let renewed = pair.renewed();
         match pair.send(connection) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // One that is replaced has room, since what waits in it is taken out.
+                // A pair that is replaced becomes writable, since what waits in it is taken out.
                 let watched = readiness::watch(pair.near()?, Interest::WRITABLE)?;
                 tokio::select! {
                     ready = watched.writable() => drop(ready?),

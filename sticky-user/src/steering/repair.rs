@@ -10,13 +10,13 @@ use crate::listener::{self, Fault, Gone, Listeners};
 pub struct Repair {
     /// What was wrong, slot by slot.
     pub faults: Vec<(SlotId, Fault)>,
-    /// Slots where a worker holds what cannot be repaired while anybody holds it.
+    /// Slots with a listener that cannot be repaired while a worker holds it.
     pub unrepairable: Vec<SlotId>,
     /// Descriptors in the place of others, by the names under which those are kept.
     pub renewed: Kept,
     /// Listeners have changed their places in the kernel's group.
     pub moved: bool,
-    /// All of them have: it was not known any more who is where.
+    /// All listeners have: their places were not known any more.
     pub rebuilt: bool,
     /// What could not be repaired, the first of it.
     pub error: Option<Error>,
@@ -36,7 +36,7 @@ impl Repair {
         gone.is_some_and(|gone| gone.vacant && gone.slot == slot)
     }
 
-    /// Slots whose listener does not listen, or has to be another one.
+    /// Slots whose listener has to listen again, or to be replaced.
     pub(super) fn ended(&self) -> Vec<SlotId> {
         let faults = self.faults.iter().map(|&(slot, _)| slot);
         faults.filter(|slot| !self.unrepairable.contains(slot)).collect()

@@ -27,7 +27,7 @@ impl AcceptLeases {
         PerSlot::try_new(slots, |_| sealed()).map(Self)
     }
 
-    /// Takes over those that an earlier supervisor left.
+    /// Takes over the leases that an earlier supervisor left.
     pub(super) fn resume(slots: SlotCount, left: &mut Kept) -> io::Result<Self> {
         let take = |slot| left.remove(&name(slot)).ok_or(io::ErrorKind::NotFound.into());
         PerSlot::try_new(slots, take).map(Self)

@@ -24,7 +24,7 @@ impl BusSockets {
         PerSlot::try_new(slots, |slot| open(run_dir, slot)).map(Self)
     }
 
-    /// Opens those anew that are no longer where workers look for them, and tells of which slots.
+    /// Opens the sockets anew that are no longer where workers look for them; tells of which slots.
     pub(super) fn restore(&mut self, run_dir: &RunDir) -> io::Result<Vec<SlotId>> {
         let mut restored = Vec::new();
         for (slot, socket) in self.0.iter_mut() {
@@ -37,7 +37,7 @@ impl BusSockets {
     }
 
     /// Sees to it that the next worker of `slot`, which has none, can use its socket: another one where
-    /// a worker has shut it down. That one's name and descriptor are returned, to be kept.
+    /// a worker has shut it down. The name and the descriptor of the other one are returned, to be kept.
     pub(super) fn repair(
         &mut self,
         slot: SlotId,
@@ -54,7 +54,7 @@ impl BusSockets {
         Ok(Some((name(slot), socket)))
     }
 
-    /// Takes over those that an earlier supervisor left; `None` unless there is one for each slot.
+    /// Takes over the sockets that an earlier supervisor left; `None` unless there is one for each slot.
     pub(super) fn resume(slots: SlotCount, left: &mut Kept) -> Option<Self> {
         PerSlot::try_new(slots, |slot| left.remove(&name(slot)).ok_or(())).map(Self).ok()
     }

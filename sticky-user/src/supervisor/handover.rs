@@ -255,7 +255,7 @@ async fn next_event(keeper: &mut Option<KeeperChannel>) -> Option<KeeperEvent> {
             channel.flush();
             return room.err().map(lost);
         }
-        // This process may be the one that did not run.
+        // Perhaps not the keeper, but this process was kept from running.
         () = at(until) => channel.keeper.has_answered(),
     };
     match answered {

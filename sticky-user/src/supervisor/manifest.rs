@@ -1,4 +1,4 @@
-//! What a supervisor notes for the one that follows it.
+//! What a supervisor notes for the next one.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,7 +12,7 @@ use super::slot::{self, WorkerId};
 use crate::steering::{Mode, ModeChoice, Noted};
 use sticky_bus::Health;
 
-/// Another one, and the next supervisor does not try to understand the rest.
+/// The layout of the note: a supervisor does not try to understand a note of another layout.
 const LAYOUT: u32 = 4;
 
 /// The port, and who serves it.

@@ -1,7 +1,7 @@
 //! The receiving ends of `NOTIFY_SOCKET`: what workers say of themselves.
 //!
 //! Each worker has a socket of its own, by which it is known who speaks. Workers of one user can write
-//! to each other's all the same, so the kernel is asked of each message whose it is.
+//! to each other's sockets all the same, so the kernel is asked which process sent each message.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -28,7 +28,7 @@ const LONGEST: usize = 4096;
 /// So many messages of a worker are heard at once.
 const AT_ONCE: usize = 64;
 
-/// After that many, how long a worker is not heard: one that says too much waits, and nobody else.
+/// After that many, how long a worker is not heard: a worker that says too much waits, and no other does.
 /// The same after a failure, such as no memory.
 const REST: Duration = Duration::from_millis(20);
 
@@ -68,8 +68,8 @@ impl Notification {
 /// The socket of one worker.
 #[derive(Debug)]
 pub(super) struct NotifySocket {
-    /// The one that has the name; and, where somebody removed that, the first that had it, to which
-    /// the worker may be connected. None where none could be opened yet.
+    /// The socket that has the name; and, where that name was removed and bound again, the first socket
+    /// that had it, to which the worker may be connected. Empty where none could be opened yet.
     sockets: Vec<UnixDatagram>,
     /// Its name in the directory of the workers' sockets.
     name: String,
@@ -85,15 +85,15 @@ impl NotifySocket {
         Self::of([socket], name)
     }
 
-    /// Those that an earlier supervisor opened, with all that waits in them: as they were
-    /// [cloned](Self::try_clone). Where they are none, it is to be [restored](Self::restore).
+    /// The sockets that an earlier supervisor opened, with all that waits in them: as they were
+    /// [cloned](Self::try_clone). Where there are none, a socket is to be [opened anew](Self::restore).
     pub(super) fn of(sockets: impl IntoIterator<Item = OwnedFd>, name: &str) -> io::Result<Self> {
         let sockets = sockets.into_iter().map(|socket| UnixDatagram::from_std(socket.into()));
         let sockets = sockets.collect::<io::Result<_>>()?;
         Ok(Self { sockets, ..Self::none(name.into()) })
     }
 
-    /// One that is to be opened yet.
+    /// Without a socket, which is to be opened yet.
     pub(super) fn none(name: String) -> Self {
         Self { sockets: Vec::new(), name, rest: None, access: NotifyAccess::default() }
     }
@@ -117,7 +117,7 @@ impl NotifySocket {
         !self.sockets.is_empty() && run_dir.has_for_workers(&self.name)
     }
 
-    /// Duplicates for the next supervisor: the one that has the name first.
+    /// Duplicates for the next supervisor: the socket that has the name first.
     pub(super) fn try_clone(&self) -> io::Result<Vec<OwnedFd>> {
         self.sockets.iter().map(|socket| socket.as_fd().try_clone_to_owned()).collect()
     }
@@ -129,7 +129,7 @@ impl NotifySocket {
                 ready!(rest.as_mut().poll(cx));
                 self.rest = None;
             }
-            // All of them, so that each wakes whoever waits here.
+            // All of them are polled, so that each wakes this task.
             let ready = self.sockets.iter().filter(|it| it.poll_recv_ready(cx).is_ready()).count();
             if ready == 0 {
                 return Poll::Pending;

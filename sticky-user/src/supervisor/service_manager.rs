@@ -2,8 +2,8 @@
 //! processes of the service are killed.
 //!
 //! systemd hands back what it was given when it starts the service again (`FileDescriptorStoreMax=`
-//! in the unit; `sd_notify(3)`, FDSTORE=1). One that does not read holds up nothing: it is told when
-//! it reads again.
+//! in the unit; `sd_notify(3)`, FDSTORE=1). A service manager that does not read holds up nothing: it
+//! is told when it reads again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::env;

@@ -49,8 +49,8 @@ pub(super) struct Launched {
 }
 
 impl Launched {
-    /// Lets it go on: whoever takes over from this supervisor can find it. Until then it ends when
-    /// the supervisor does.
+    /// Lets the process go on: the next supervisor can find it. Until then it ends when this supervisor
+    /// does.
     pub(super) fn go(mut self) -> io::Result<()> {
         self.go.write_all(b"\n")
     }
@@ -60,7 +60,7 @@ impl Launched {
         self.guard.id()
     }
 
-    /// It is not to be: nobody would know of its end.
+    /// Ends the process, whose end nobody would notice.
     pub(super) fn abandon(self) {
         abandon(self.guard);
     }
@@ -136,7 +136,7 @@ impl Spawner<'_> {
     }
 
     /// The slot's socket as under systemd, so that any program can use it. What only programs that
-    /// know of it can use comes behind: one that accepts on all of `LISTEN_FDS` shall not trip.
+    /// know of it can use comes behind: a program that accepts on all of `LISTEN_FDS` shall not trip.
     fn pass(self, command: &mut Command, slot: SlotId) -> io::Result<()> {
         let mut names = Vec::new();
         let mut descriptors: Vec<OwnedFd> = Vec::new();

@@ -52,7 +52,7 @@ pub struct Status {
 pub struct ForeignListenerStatus {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The user whose it is.
+    /// The user that opened it.
     pub uid: u32,
     /// The number of the socket, as in `/proc/PID/fd`.
     pub socket: u64,

@@ -1,13 +1,13 @@
 //! The kernel's group of listeners, as far as it can be followed from outside.
 //!
-//! A classic program names a listener by its place in the group. One that begins to listen takes the
-//! place behind the last; one that stops leaves its place to the last.
+//! A classic program names a listener by its place in the group. A listener that begins to listen takes
+//! the place behind the last; a listener that stops leaves its place to the last.
 
 use sticky_contract::SlotId;
 
 use crate::listener::Order;
 
-/// Who is where.
+/// Which listener is at which place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Group {
     /// The slot at each place; `None` for a foreign listener.
@@ -46,12 +46,12 @@ impl Group {
         &self.listened
     }
 
-    /// Slots that have left their place: the `ended`, and those that have left it and come back. `None`
-    /// where it cannot be known any more who is where.
+    /// Slots whose listeners have left their places: the `ended`, and listeners that left and came back.
+    /// `None` where the places cannot be known any more.
     ///
-    /// The one that listened last, and does so again, looks as if it had never left. That matters only
-    /// where another one left in the same moment; to be sure of it, all would have to listen anew
-    /// whenever one has ended, which cuts off who waits.
+    /// A listener that was the last, and is the last again, looks as if it had never left. That matters
+    /// only where another one left in the same moment; to be sure of it, all would have to listen anew
+    /// whenever one has ended, which cuts off the clients that wait.
     pub(super) fn left(&self, ended: &[SlotId], order: Option<&Order>) -> Option<Vec<SlotId>> {
         let mut left: Vec<SlotId> = ended.to_vec();
         left.extend(order.map_or_else(Vec::new, |order| self.came_back(ended, order)));
@@ -63,7 +63,7 @@ impl Group {
         (undisturbed || known).then_some(left)
     }
 
-    /// Those that do not stand where they would if they had gone on listening: behind the others.
+    /// Slots whose listeners left and came back: they stand behind the others, and no longer where they stood.
     fn came_back(&self, ended: &[SlotId], order: &Order) -> Vec<SlotId> {
         if self.listened.is_empty() {
             return Vec::new();

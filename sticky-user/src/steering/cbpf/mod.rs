@@ -83,7 +83,7 @@ impl Cbpf {
         }
     }
 
-    /// Those that left their places come back, at the end.
+    /// Brings the listeners back that `left` their places, behind the others.
     fn bring_back(&mut self, left: &[SlotId], gone: Option<Gone>, repair: &mut Repair) {
         for &slot in left {
             self.group.leave(slot);
@@ -208,7 +208,7 @@ impl Lend for Cbpf {
         if let Err(error) = self.attach() {
             repair.failed(error);
         }
-        // Closed also where a new listener was put in the place of one that had left already.
+        // Its gate is closed also where a listener was replaced that had left its place already.
         if let Err(error) = self.listeners.open_gate() {
             repair.failed(error);
         }

@@ -57,8 +57,8 @@ impl Ebpf {
 }
 
 impl Ebpf {
-    /// Every listener in its place, also one that left the map and came back, and the program, which
-    /// the kernel forgets where all had been shut down.
+    /// Puts every listener into its place in the map (it may have left the map and come back), and
+    /// attaches the program, which the kernel forgets where all listeners had been shut down.
     fn put_in_place(&mut self) -> Result<(), Error> {
         let mut result = Ok(());
         for (slot, listener) in self.listeners.iter() {

@@ -72,8 +72,8 @@ impl Accepting {
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let accept = move || {
-            // Where every processor is busy, who is woken for each connection would stop a worker for
-            // it. Like this several are accepted at once.
+            // Where every processor is busy, a thread that is woken for each connection would stop a
+            // worker for it. With this priority, it accepts several at once.
             if let Err(error) = scheduling::without_displacing() {
                 debug!("the thread that accepts has the usual priority: {error}");
             }
@@ -87,7 +87,7 @@ impl Accepting {
 
     /// Waits until it has stopped.
     pub(super) async fn stop(self, how: Stop) -> Result<(), Error> {
-        // One that has ended already need not be told.
+        // An acceptor that has ended already need not be told.
         let _ = self.stop.send(how);
         let ended = self.ended.await;
         ended.map_err(|error| Error::system("stop accepting")(io::Error::other(error)))?
@@ -95,7 +95,7 @@ impl Accepting {
 }
 
 impl Acceptor {
-    /// Accepts until it is told to stop, or whoever would tell it has gone.
+    /// Accepts until it is told to stop, or its [`Accepting`] is dropped.
     async fn run(self, mut stop: oneshot::Receiver<Stop>) -> Result<(), Error> {
         let stop = loop {
             let ready = tokio::select! {
@@ -119,7 +119,7 @@ impl Acceptor {
     }
 
     async fn close(self) -> Result<(), Error> {
-        // As many as can wait, no more: who comes later is refused when the port closes.
+        // As many as can wait, no more: later clients are refused when the port closes.
         for _ in 0..=u32::from(self.backlog) / IN_A_TURN {
             let step = "accept the connections that still wait";
             if self.accept_waiting().map_err(Error::system(step))? {

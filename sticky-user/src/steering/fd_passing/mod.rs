@@ -2,7 +2,7 @@
 //!
 //! The design of the classic Node.js recipe. It needs no privilege and nothing of the kernel that
 //! is newer than `SCM_RIGHTS`, but it puts the supervisor on the way of every new connection: while
-//! no supervisor runs, whoever connects waits for the next one.
+//! no supervisor runs, clients that connect wait for the next one.
 
 mod acceptor;
 
@@ -132,7 +132,7 @@ impl Steer for FdPassing {
         Some(self.outboxes.get(slot).queue())
     }
 
-    /// Beside those that wait to be sent, the ones that were and wait at the worker's end.
+    /// Connections that wait to be sent, and those that were sent and wait at the worker's end.
     fn untaken(&self, slot: SlotId) -> Option<u32> {
         let waiting = self.queue(slot)?.waiting;
         // Each is a message of one byte.
@@ -183,7 +183,7 @@ impl HandOver for FdPassing {
         Ok(kept)
     }
 
-    /// Who connects meanwhile waits in the listener's queue.
+    /// Clients that connect meanwhile wait in the listener's queue.
     fn pause(&mut self) -> Closing {
         self.stop(Stop::Pause)
     }

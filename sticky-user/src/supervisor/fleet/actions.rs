@@ -44,8 +44,9 @@ impl Fleet<'_> {
         Ok(())
     }
 
-    /// Whoever takes over between the two notes tells it again; without them, one that serves would be
-    /// taken for one that drains, or the other way round.
+    /// Tells a worker to end. Noted before and after: a supervisor that takes over in between tells the
+    /// worker again. Without the notes, it would take a serving worker for a draining one, or the other
+    /// way round.
     pub(super) fn terminate(&mut self, slot: SlotId, id: WorkerId) {
         if self.phase == Phase::Serving {
             self.note();
@@ -159,7 +160,7 @@ impl Fleet<'_> {
         }
     }
 
-    /// Nobody is to find the socket of a worker that is no more.
+    /// Removes the notify socket of a worker that has gone.
     pub(super) fn close(&self, notify: &str) {
         if let Err(error) = self.parts.run_dir.remove_for_workers(notify) {
             debug!("cannot remove {notify}: {error}");

@@ -29,7 +29,7 @@ impl Fleet<'_> {
         self.redistribute(slot);
     }
 
-    /// Another worker is ready, which may have been the one that was waited for.
+    /// Another worker is ready, and perhaps the last that redistribution waited for.
     pub(super) fn redistribute_all(&mut self) {
         for slot in self.runtimes.count().iter() {
             if self.runtimes[slot].slot.is_away() {
@@ -42,9 +42,9 @@ impl Fleet<'_> {
     pub(super) fn redistribute(&mut self, slot: SlotId) {
         let is_away = self.runtimes[slot].slot.is_away();
         let mut others = self.runtimes.values().filter(|runtime| !runtime.slot.is_away());
-        // There, they come as all connections do, also to a worker that is not ready yet.
+        // In this mode redistributed connections come as all do, also to a worker that is not ready yet.
         let as_usual = self.parts.steering.mode() == Mode::FdPassing;
-        // Of a worker that is started meanwhile, or does not know how, nothing is to be lost.
+        // A connection would be lost at a worker that is starting, or does not take redistributed ones.
         if !is_away || !others.all(|runtime| as_usual || runtime.takes_redistributed()) {
             return self.watch.leave_queue(slot);
         }

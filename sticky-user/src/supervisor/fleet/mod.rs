@@ -113,12 +113,12 @@ pub(super) struct Fleet<'a> {
     closing: Option<Closing>,
     /// When another keeper is started, where there is none.
     renewal: Option<Instant>,
-    /// Whose workers these are, until they are looked after.
+    /// What became of the supervisor before, until its workers are looked after.
     predecessor: Option<Predecessor>,
     watch: Watch,
     foreign_listeners: Vec<ForeignListener>,
     fault_history: FaultHistory,
-    /// Where to begin to listen: at the worker behind the last that was heard.
+    /// The worker whose notifications are read first: the one behind the last that was heard.
     next_heard: usize,
     /// Something changed that the next supervisor has to know.
     changed: bool,

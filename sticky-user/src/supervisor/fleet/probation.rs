@@ -17,11 +17,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Probation {
     pub(super) slot: SlotId,
     pub(super) id: WorkerId,
-    /// Since when it is alone: before, its predecessor takes what waits as well.
+    /// Since when the worker is alone: before, its predecessor takes what waits as well.
     alone: Option<Instant>,
     /// How many connections waited at the last look.
     waiting: u32,
-    /// Since when none was taken of those that wait.
+    /// Since when the worker has taken none of the connections that wait.
     stuck: Option<Instant>,
     takes: bool,
 }

@@ -25,8 +25,8 @@ pub(super) struct Reload {
     /// The slot whose worker is being replaced.
     slot: SlotId,
     left: VecDeque<SlotId>,
-    /// Whoever asked for it.
-    listener: UnboundedSender<Progress>,
+    /// To the client that asked for the reload.
+    progress: UnboundedSender<Progress>,
     /// The slot's new worker, until it is ready.
     new: Option<WorkerId>,
     /// The new workers that are ready: all are watched until the reload is over.
@@ -52,17 +52,17 @@ impl Fleet<'_> {
             return Err("a reload or an upgrade is going on; wait until it is over".into());
         }
         info!("reload: the workers are replaced one after the other");
-        let (listener, progress) = unbounded_channel();
+        let (progress, steps) = unbounded_channel();
         let mut left: VecDeque<SlotId> = self.runtimes.count().iter().collect();
         let slot = left.pop_front().unwrap_or_default();
         let probation = Vec::new();
-        self.reload = Some(Reload { slot, left, listener, new: None, probation, look: None });
+        self.reload = Some(Reload { slot, left, progress, new: None, probation, look: None });
         self.report(Progress::Starting { slot });
         if let Ok(now) = NotifyState::monotonic_usec_now() {
             self.parts.handover.tell(&[NotifyState::Reloading, now]);
         }
         self.replace();
-        Ok(progress)
+        Ok(steps)
     }
 
     /// Begins with the slot that is next.
@@ -231,8 +231,8 @@ impl Fleet<'_> {
 
     fn report(&self, progress: Progress) {
         if let Some(reload) = &self.reload {
-            // Whoever asked may have gone.
-            let _ = reload.listener.send(progress);
+            // The client may have gone.
+            let _ = reload.progress.send(progress);
         }
     }
 }

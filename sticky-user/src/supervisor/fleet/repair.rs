@@ -18,7 +18,7 @@ const STRETCH: Duration = Duration::from_secs(10);
 /// A worker that ends its listener so often in a stretch is ended: nobody is served like this.
 const MOST: u32 = 10;
 
-/// Who did how much of late.
+/// The faults that each slot has had of late.
 #[derive(Debug, Default)]
 pub(super) struct FaultHistory {
     /// When the slot's stretch began, and its faults since.
@@ -54,7 +54,7 @@ impl Fleet<'_> {
         self.repair(Some(Gone { slot, vacant }), None);
     }
 
-    /// The same for slots whose workers went while nobody looked.
+    /// The same for slots whose workers went while there was no supervisor.
     pub(super) fn repair_all(&mut self) {
         self.repair(None, None);
         for slot in self.runtimes.count().iter() {
@@ -64,7 +64,7 @@ impl Fleet<'_> {
         }
     }
 
-    /// `shut`: the slot whose watch has told, which it does once.
+    /// `shut`: the slot whose listener is watched no longer, since its watch has told.
     pub(super) fn repair(&mut self, gone: Option<Gone>, shut: Option<SlotId>) {
         if self.phase != Phase::Serving {
             return;

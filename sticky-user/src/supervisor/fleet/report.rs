@@ -8,7 +8,7 @@ use super::super::status::{ForeignListenerStatus, SlotStatus, Status};
 use super::{Error, Fleet, SlotRuntime};
 
 impl Fleet<'_> {
-    /// Whoever asked may have gone: nobody minds an answer that nobody hears.
+    /// Answers a request at the control socket. An answer to a client that has gone is dropped.
     pub(super) fn answer(&mut self, request: Request) -> Result<(), Error> {
         match request {
             Request::Status(answer) => {

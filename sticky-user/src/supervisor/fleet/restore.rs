@@ -46,7 +46,7 @@ impl Fleet<'_> {
         warn!(?slots, "the bus sockets of these slots were removed; others are there now");
         for slot in slots {
             for worker in &mut self.runtimes[slot].workers {
-                // One that does not say how its bus is doing has none.
+                // A worker that does not say how its bus is doing has none.
                 worker.is_lost_to_bus = worker.bus.is_some();
             }
         }
@@ -75,7 +75,7 @@ impl Fleet<'_> {
         }
         let mut replaced = Ok(());
         if !run_dir.has_keeper() {
-            // One that nobody finds is of no use.
+            // A keeper that the next supervisor does not find is of no use.
             warn!("nobody finds the keeper any more, whose socket was removed; starting another");
             replaced = self.parts.handover.renew(run_dir);
             renewed = true;

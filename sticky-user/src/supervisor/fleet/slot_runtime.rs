@@ -7,7 +7,7 @@ use super::super::process::Process;
 use super::super::slot::{Limits, Slot, WorkerId};
 use sticky_bus::Health;
 
-/// A slot with its workers: the one that serves, and while it is replaced another.
+/// A slot with its workers: the serving one, and while that is replaced another.
 #[derive(Debug)]
 pub(super) struct SlotRuntime {
     pub(super) slot: Slot,
@@ -23,12 +23,12 @@ pub(super) struct WorkerRuntime {
     pub(super) notify: NotifySocket,
     pub(super) since: Instant,
     pub(super) ready: bool,
-    /// It takes connections of slots that have no worker.
+    /// The worker takes connections of slots that have none.
     pub(super) takes_redistributed: bool,
-    /// It was sent SIGTERM.
+    /// The worker was sent SIGTERM.
     pub(super) told: bool,
     pub(super) bus: Option<Health>,
-    /// Nobody finds its bus socket any more, whose name was removed.
+    /// Other workers no longer find its bus socket, whose name was removed.
     pub(super) is_lost_to_bus: bool,
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Becoming {
 
 /// How long connections that were accepted may take to get on their way to a worker.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the keeper may take to take everything. One that takes nothing is replaced in this time.
+/// How long the keeper may take to take everything. A keeper that takes nothing is replaced in this time.
 const KEEPING: Duration = Duration::from_secs(10);
 
 impl Fleet<'_> {
@@ -141,6 +141,6 @@ impl Fleet<'_> {
 
 fn no_upgrade(answer: oneshot::Sender<String>, why: &str) {
     error!("no upgrade: {why}; this program goes on");
-    // Whoever asked may have gone.
+    // The client may have gone.
     let _ = answer.send(why.into());
 }

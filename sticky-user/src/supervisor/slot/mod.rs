@@ -8,7 +8,7 @@
 //!                         └─► draining ─► stopped (killed when its time is over)
 //! ```
 //!
-//! While a worker is replaced, the slot has two: the one that serves, and beside it first its
+//! While a worker is replaced, the slot has two workers: the serving one, and beside it first its
 //! successor, which starts, then its predecessor, which drains. No clock and no process is in here,
 //! so that every path can be tested.
 

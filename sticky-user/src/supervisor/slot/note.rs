@@ -136,7 +136,7 @@ impl Slot {
         }
     }
 
-    /// A slot that an earlier supervisor noted, of whose workers these are there still.
+    /// The slot that an earlier supervisor noted; `there` are its workers that still run.
     #[must_use]
     pub fn resumed(limits: Limits, note: &Note, there: &[WorkerId], clock: Clock) -> Self {
         let worker = |note: &WorkerStateNote| note.resumed(&limits, clock);
@@ -155,7 +155,7 @@ impl Slot {
         slot
     }
 
-    /// Goes on under another supervisor, with those of its workers that are there still.
+    /// Goes on under another supervisor, with the workers that still run.
     fn go_on(&mut self, there: &[WorkerId], now: Instant) {
         let known = [self.main(), self.other()];
         if self.other.is_none() && self.main.as_ref().is_some_and(WorkerState::drains) {

@@ -164,7 +164,7 @@ proptest! {
         let (slot, now) = (&world.slot, world.now);
         prop_assert_eq!(slot.is_away(), earlier.is_away());
         prop_assert_eq!(slot.restarts(), earlier.restarts());
-        // The end of one that had been ready for a while is a first failure.
+        // The end of a worker that had been ready for a while is a first failure.
         let stayed = [earlier.main(), earlier.other()].iter().flatten().count() == world.there.len();
         prop_assert!(!stayed || slot.failures() == earlier.failures());
         let longest = [LIMITS.ready, LIMITS.drain, LIMITS.backoff.most].into_iter().max();

@@ -90,7 +90,7 @@ impl WorkerState {
         if let (Life::Ready { heard, .. }, Some(watchdog)) = (&mut self.life, watchdog)
             && now.duration_since(at) > watchdog / 2
         {
-            // Whoever looks is late: the worker may have been kept from running as well.
+            // The supervisor looks late: the worker may have been kept from running as well.
             *heard = Some(now);
             return None;
         }
