@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use super::Handover;
 use super::message::{Message, receive, send};
+use crate::step::{Step as _, StepError};
 use sticky_sys::readiness::{self, Watched};
 use sticky_sys::{credentials, inherited};
 
@@ -29,19 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the end of a keeper may take that was told to leave, or was killed.
 const LEAVING: Duration = Duration::from_secs(2);
 
-/// A step of talking to the keeper failed.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {step} the keeper, which holds the port's sockets for the next supervisor")]
-pub struct KeeperError {
-    step: &'static str,
-    source: io::Error,
-}
-
-impl KeeperError {
-    fn of(step: &'static str) -> impl Fn(io::Error) -> Self + Clone {
-        move |source| Self { step, source }
-    }
-}
+/// What the keeper is for, behind the step that failed.
+const HINT: &str = ", which holds the port's sockets for the next supervisor";
 
 /// The connection of a supervisor to its keeper.
 #[derive(Debug)]
@@ -53,7 +43,7 @@ pub struct KeeperClient {
 impl KeeperClient {
     /// Starts a keeper, in a tokio runtime, that is found at `path`, in place of what may be left there. `command` is to
     /// call [`serve`](super::serve) with what it finds passed as `keeper` and `supervisor`.
-    pub fn start(path: &Path, mut command: Command) -> Result<Self, KeeperError> {
+    pub fn start(path: &Path, mut command: Command) -> Result<Self, StepError> {
         let mut started = || -> io::Result<Self> {
             let listener = bound_at(path)?;
             let flags = SocketFlags::CLOEXEC;
@@ -71,7 +61,7 @@ impl KeeperClient {
                 .spawn()?;
             Self::of(near, watched(Pid::from_child(&child))?)
         };
-        started().map_err(KeeperError::of("start"))
+        started().step("start the keeper").map_err(|error| error.with_hint(HINT))
     }
 
     /// From now on, the socket waits for nobody.
@@ -82,16 +72,17 @@ impl KeeperClient {
     }
 
     /// Takes over from a keeper that an earlier supervisor left; `None` where there is none.
-    pub fn find(path: &Path) -> Result<Option<(Self, Handover)>, KeeperError> {
+    pub fn find(path: &Path) -> Result<Option<(Self, Handover)>, StepError> {
         match reached(path) {
             Ok((socket, process, pid)) => {
-                let failed = KeeperError::of("take over from");
-                let silent = |error| silent(error, pid);
-                let handover = take(&socket).map_err(silent).map_err(&failed)?;
-                Ok(Some((Self::of(socket, process).map_err(failed)?, handover)))
+                let taken = || -> io::Result<_> {
+                    let handover = take(&socket).map_err(|error| silent(error, pid))?;
+                    Ok(Some((Self::of(socket, process)?, handover)))
+                };
+                taken().step("take over from the keeper").map_err(|error| error.with_hint(HINT))
             }
             Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(KeeperError::of("reach")(error)),
+            Err(error) => Err(StepError::new("reach the keeper", error).with_hint(HINT)),
         }
     }
 

@@ -16,7 +16,7 @@ mod message;
 mod server;
 mod vacancy;
 
-pub use client::{KeeperClient, KeeperError};
+pub use client::KeeperClient;
 pub use server::serve;
 pub use vacancy::Vacancy;
 

@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use sticky_contract::{PerSlot, SlotCount, SlotId};
 
 use self::syn_gate::SynGate;
+use crate::step::Step as _;
 pub use error::Error;
 pub use foreign::{ForeignListener, Takes, find as foreign_listeners};
 pub use queue::Queue;
@@ -89,7 +90,7 @@ impl Listeners {
         if std::mem::take(&mut self.resumed) {
             self.sockets.values().for_each(|it| SynGate::open_any(&it.socket));
         }
-        opened.map_err(Error::step("open the SYN gate"))
+        Ok(opened.step("open the SYN gate")?)
     }
 
     /// Lets no further connection in; connections that wait in the queues stay.
@@ -101,7 +102,7 @@ impl Listeners {
                 Err(error) => closed = Err(error),
             }
         }
-        closed.map_err(Error::step("close the SYN gate"))
+        Ok(closed.step("close the SYN gate")?)
     }
 
     /// The address that clients connect to.
@@ -156,7 +157,7 @@ impl Port {
         // From now on the others may join; a second supervisor, which also asks for the port
         // exclusively first, may not, since this one listens.
         let shared = first.socket.set_reuse_port(sharing == Sharing::Slots);
-        shared.map_err(Error::step("share the port between the slots"))?;
+        shared.step("share the port between the slots")?;
         port.listen(&first)?;
         Ok((port, first))
     }
@@ -172,8 +173,7 @@ impl Port {
     fn closed(self, sharing: Sharing) -> Result<Listener, Error> {
         let socket =
             bind(self.address, sharing).map_err(|error| Error::bind(self.address, error))?;
-        let gate =
-            SynGate::close_first(&socket).map_err(Error::step("keep the SYN gate closed"))?;
+        let gate = SynGate::close_first(&socket).step("keep the SYN gate closed")?;
         Ok(Listener { socket, gate: Some(gate) })
     }
 
@@ -207,7 +207,7 @@ fn bind(address: SocketAddr, sharing: Sharing) -> std::io::Result<Socket> {
 }
 
 fn local_address(socket: &Socket) -> Result<SocketAddr, Error> {
-    let step = Error::step("ask for the address of the listener");
-    let address = socket.local_addr().map_err(&step)?;
-    address.as_socket().ok_or_else(|| step(std::io::ErrorKind::Unsupported.into()))
+    const STEP: &str = "ask for the address of the listener";
+    let address = socket.local_addr().step(STEP)?.as_socket();
+    Ok(address.ok_or(std::io::Error::from(std::io::ErrorKind::Unsupported)).step(STEP)?)
 }

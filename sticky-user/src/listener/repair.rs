@@ -15,6 +15,7 @@ use sticky_contract::SlotId;
 
 use super::diag::{self, Listening};
 use super::{Error, Listener, Listeners};
+use crate::step::{Step as _, StepError};
 use sticky_sys::socket_option::SocketOption;
 
 /// A worker that shuts its listener down again while it is being repaired: after so many attempts it is given up.
@@ -96,19 +97,19 @@ impl Listeners {
     /// Makes the socket of a slot listen again, as the last of all. Clients that wait in its queue are cut
     /// off.
     pub fn listen_again(&mut self, slot: SlotId) -> Result<(), Error> {
-        let step = Error::step("listen again on a slot whose listener was shut down");
+        const STEP: &str = "listen again on a slot whose listener was shut down";
         let listener = &self.sockets[slot];
         for _ in 0..ATTEMPTS {
             // Of a socket that is shut down twice, `listen` alone leaves it so.
-            connect_unspec(listener.socket.as_fd()).map_err(io::Error::from).map_err(&step)?;
-            listener.socket.listen(self.port.backlog).map_err(&step)?;
+            connect_unspec(listener.socket.as_fd()).step(STEP)?;
+            listener.socket.listen(self.port.backlog).step(STEP)?;
             let found = self.survey().unwrap_or_default();
-            let listens = listener.socket.is_listener().map_err(&step)?;
+            let listens = listener.socket.is_listener().step(STEP)?;
             if listens && !known(&found, listener).is_some_and(|known| known.shut) {
                 return Ok(());
             }
         }
-        Err(step(io::ErrorKind::Interrupted.into()))
+        Err(StepError::new(STEP, io::Error::from(io::ErrorKind::Interrupted)).into())
     }
 
     /// Gives a slot another socket, which listens as the last of all, with a closed gate.

@@ -17,6 +17,7 @@ use super::pair::Pair;
 use super::repair::Repair;
 use super::{Error, Kept, SlotCounts};
 use crate::listener::{Gone, Queue};
+use crate::step::{Step as _, StepError};
 use sticky_sys::{fd_passing, readiness};
 
 /// Pause when the user has too many descriptors on their way.
@@ -37,7 +38,7 @@ impl Outboxes {
     /// Needs a tokio runtime.
     pub(super) fn open(slots: SlotCount, backlog: u16) -> Result<Self, Error> {
         let share = share_of_open_files(slots);
-        Self::of(slots, backlog, |_| fd_passing::pair(share).map_err(Error::system(STEP)))
+        Self::of(slots, backlog, |_| Ok(fd_passing::pair(share).step(STEP)?))
     }
 
     /// Takes over the pairs that [`Outboxes::keep`] gave.
@@ -76,7 +77,7 @@ impl Outboxes {
             keep(slot, outbox, &mut repair.renewed)
         });
         if let Err(error) = renewed {
-            repair.failed(Error::system(STEP)(error));
+            repair.failed(StepError::new(STEP, error));
         }
     }
 

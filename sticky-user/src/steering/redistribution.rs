@@ -15,6 +15,7 @@ use super::outbox::Outboxes;
 use super::repair::Repair;
 use super::{Closing, Error, Kept, Lent};
 use crate::listener::{Gone, Listeners};
+use crate::step::Step as _;
 
 /// A socket to each slot's worker, beside its listener.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ impl Redistribution {
             }
             Ok(count)
         });
-        accepted.map_err(Error::system(step))
+        Ok(accepted.step(step)?)
     }
 }
 

@@ -4,6 +4,7 @@ use sticky_contract::SlotId;
 
 use super::{Error, Kept};
 use crate::listener::{self, Fault, Gone, Listeners};
+use crate::step::Step as _;
 
 /// What came of [`Lend::repair`](super::Lend::repair).
 #[derive(Debug, Default)]
@@ -50,7 +51,7 @@ impl Repair {
     pub(super) fn renew(&mut self, listeners: &mut Listeners, slot: SlotId) -> Result<(), Error> {
         listeners.renew(slot)?;
         let kept = listeners.get(slot).try_clone_to_owned();
-        let kept = kept.map_err(Error::system("duplicate a new listener"))?;
+        let kept = kept.step("duplicate a new listener")?;
         self.renewed.insert(listener::name(slot), kept);
         Ok(())
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use sticky_contract::SlotId;
 
 use super::manifest::ManifestError;
-use crate::keeper::KeeperError;
 use crate::steering;
+use crate::step::StepError;
 
 /// Why a supervisor cannot start, or ended other than asked.
 #[derive(Debug, thiserror::Error)]
@@ -69,9 +69,6 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// The keeper cannot be started or reached.
-    #[error(transparent)]
-    Keeper(#[from] KeeperError),
     /// What an earlier supervisor noted does not fit.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -87,19 +84,7 @@ pub enum Error {
         /// Their processes.
         pids: String,
     },
-    /// A system call failed.
-    #[error("cannot {step}")]
-    System {
-        /// What was being done.
-        step: &'static str,
-        /// What the kernel said.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl Error {
-    pub(super) fn system(step: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::System { step, source }
-    }
+    /// Another step failed.
+    #[error(transparent)]
+    Step(#[from] StepError),
 }

@@ -17,7 +17,8 @@ use super::pending_updates::{PendingUpdates, Update};
 use super::run_dir::RunDir;
 use super::service_manager::ServiceManager;
 use super::spawn::{self, Launched};
-use crate::keeper::{KeeperClient, KeeperError};
+use crate::keeper::KeeperClient;
+use crate::step::StepError;
 use sticky_sys::fd_passing::is_crowded;
 
 /// A keeper that runs takes what it is told at once.
@@ -156,7 +157,7 @@ impl HandoverWriter {
     }
 
     /// Another keeper, which knows nothing yet.
-    pub(super) fn renew(&mut self, run_dir: &RunDir) -> Result<(), KeeperError> {
+    pub(super) fn renew(&mut self, run_dir: &RunDir) -> Result<(), StepError> {
         self.end_keeper();
         let keeper = KeeperClient::start(&run_dir.keeper(), spawn::keeper())?;
         self.keeper = Some(KeeperChannel::new(keeper));

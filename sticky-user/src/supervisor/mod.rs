@@ -43,13 +43,14 @@ pub use user::{User, UserError};
 
 use self::signals::Signals;
 use self::upgrade::Rollback;
+use crate::step::Step as _;
 
 /// Serves until SIGTERM or SIGINT. Call it in a single-threaded tokio runtime.
 ///
 /// `announce` is called once, when every slot has a worker that is ready.
 pub async fn run(settings: &Settings, announce: impl FnOnce(&status::Status)) -> Result<(), Error> {
     // Before anything that would have to be undone.
-    let signals = Signals::install().map_err(Error::system("handle signals"))?;
+    let signals = Signals::install().step("handle signals")?;
     limits::raise_open_files();
     let rollback = Rollback::from_env()?;
     match start::fleet(settings, signals, &rollback).await {

@@ -150,7 +150,7 @@ impl NotifySocket {
                     let message = message.filter(|it| {
                         it.sender.is_some_and(|sender| self.access.allow(sender, worker))
                     });
-                    if let Some(Message { said: more, .. }) = message {
+                    if let Some(NotificationFrom { said: more, .. }) = message {
                         said.get_or_insert_with(Notification::default).and(more);
                     }
                     None
@@ -173,19 +173,19 @@ impl NotifySocket {
     }
 }
 
-struct Message {
+struct NotificationFrom {
     sender: Option<Pid>,
     said: Notification,
 }
 
-fn receive(socket: &UnixDatagram) -> io::Result<Option<Message>> {
+fn receive(socket: &UnixDatagram) -> io::Result<Option<NotificationFrom>> {
     let mut text = [0; LONGEST];
     let Received { length, truncated, sender } = credentials::receive(socket, &mut text)?;
     if truncated {
         return Ok(None);
     }
     let said = Notification::of(text.get(..length).unwrap_or_default());
-    Ok(Some(Message { sender, said }))
+    Ok(Some(NotificationFrom { sender, said }))
 }
 
 /// Lines of `NAME=value`; unknown ones are ignored, as `sd_notify(3)` asks.

@@ -15,6 +15,7 @@ use super::upgrade::Rollback;
 use super::{Error, Settings, spawn};
 use crate::keeper::{Handover, KeeperClient};
 use crate::steering::{self, Choice, Mode, Plan, Refusal};
+use crate::step::Step as _;
 
 /// Opens everything, or takes it over.
 pub(super) async fn fleet<'a>(
@@ -23,8 +24,7 @@ pub(super) async fn fleet<'a>(
     rollback: &Rollback,
 ) -> Result<Fleet<'a>, Error> {
     let lock = |port| RunDir::lock(settings.control.as_deref(), port);
-    let stored =
-        ServiceManager::take().map_err(Error::system("take what the service manager stored"))?;
+    let stored = ServiceManager::take().step("take what the service manager stored")?;
     // Its lock first, where it is known: of two supervisors that start together, one gets it.
     let port = match (settings.plan.listen.port(), &stored) {
         (0, Some(handover)) => Manifest::read(&handover.note)?.listen.port(),
@@ -86,15 +86,14 @@ fn open(
         open_to_workers(&mut run_dir, settings)?;
         run_dir.clear()?;
         let control = run_dir.bind_control().and_then(Control::of);
-        let control = control.map_err(Error::system("open the control socket"))?;
+        let control = control.step("open the control socket")?;
         let slots = settings.plan.mapping.slots();
         let bus = || BusSockets::open(&run_dir, slots);
         let bus = settings.embedded_bus.then(bus).transpose();
-        let bus = bus.map_err(Error::system("open the bus sockets of the slots"))?;
-        let leases = AcceptLeases::open(slots).map_err(Error::system("make the accept leases"))?;
+        let bus = bus.step("open the bus sockets of the slots")?;
+        let leases = AcceptLeases::open(slots).step("make the accept leases")?;
         let keeper = KeeperClient::start(&run_dir.keeper(), spawn::keeper())?;
-        let manager =
-            ServiceManager::open().map_err(Error::system("open a note for the next supervisor"))?;
+        let manager = ServiceManager::open().step("open a note for the next supervisor")?;
         Ok((control, bus, leases, HandoverWriter::new(keeper, manager)))
     };
     match opened() {
@@ -132,16 +131,13 @@ fn resume<'a>(
     let mapping = manifest.in_force(&settings.plan.mapping);
     let plan = Plan { listen: manifest.listen, mapping, ..settings.plan.clone() };
     let steering = steering::resume(mode, &plan, &mut left, manifest.noted.clone())?;
-    let control =
-        Control::resume(&mut left).map_err(Error::system("take over the control socket"))?;
-    let leases = AcceptLeases::resume(slots, &mut left)
-        .map_err(Error::system("take over the accept leases"))?;
+    let control = Control::resume(&mut left).step("take over the control socket")?;
+    let leases = AcceptLeases::resume(slots, &mut left).step("take over the accept leases")?;
     let bus = BusSockets::resume(slots, &mut left);
     if settings.embedded_bus && bus.is_none() {
         warn!("the earlier supervisor left no bus sockets: broadcasts do not cross workers");
     }
-    let manager =
-        ServiceManager::open().map_err(Error::system("open a note for the next supervisor"))?;
+    let manager = ServiceManager::open().step("open a note for the next supervisor")?;
     let mut handover = HandoverWriter::new(keeper, manager);
     handover.assume_stored(kept, stored);
     let predecessor =

@@ -21,6 +21,7 @@ use tracing::error;
 
 use super::Error;
 use crate::launch::THIS_BINARY;
+use crate::step::Step as _;
 use crate::{causes, output};
 use sticky_sys::inherited;
 
@@ -123,8 +124,7 @@ pub(super) struct Rollback {
 impl Rollback {
     /// Of the environment that [`become_program`] or [`Rollback::go_back`] made.
     pub(super) fn from_env() -> Result<Self, Error> {
-        let before =
-            inherited::take(inherited::BEFORE).map_err(Error::system("read what was passed"))?;
+        let before = inherited::take(inherited::BEFORE).step("read what was passed")?;
         let reason = env::var_os(ROLLED_BACK).map(|reason| reason.to_string_lossy().into());
         Ok(Self { before, reason })
     }

@@ -30,6 +30,7 @@ use super::redistribution::Redistribution;
 use super::repair::Repair;
 use super::{Closing, Counters, Error, HandOver, Kept, Lend, Lent, Mode, Noted, Plan, Steer};
 use crate::listener::{Gone, Listeners, Queue};
+use crate::step::Step as _;
 
 /// The classic program at work on one port.
 #[derive(Debug)]
@@ -129,7 +130,7 @@ fn put_in_force(
 ) -> Result<(), Error> {
     let program = rule::assemble(mapping, places)?;
     let step = "attach the classic BPF program to the port";
-    attach(listeners.get(slot), &program).map_err(Error::system(step))
+    Ok(attach(listeners.get(slot), &program).step(step)?)
 }
 
 fn attach(socket: BorrowedFd<'_>, program: &[Instruction]) -> Result<(), nix::Error> {

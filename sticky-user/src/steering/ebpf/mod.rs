@@ -20,6 +20,7 @@ use super::redistribution::Redistribution;
 use super::repair::Repair;
 use super::{Closing, Counters, Error, HandOver, Kept, Lend, Lent, Mode, Plan, Steer};
 use crate::listener::{Fault, Gone, Listeners, Queue};
+use crate::step::StepError;
 
 /// The kernel program at work on one port.
 pub struct Ebpf {
@@ -65,7 +66,7 @@ impl Ebpf {
             let placed = self.program.set_listener(slot, listener);
             result = result.and(placed.and_then(|()| self.program.attach(listener)));
         }
-        result
+        Ok(result?)
     }
 }
 
@@ -96,7 +97,7 @@ impl Steer for Ebpf {
 
     fn remap(&mut self, mapping: &Mapping) -> Result<(), Error> {
         self.mapping = mapping.clone();
-        self.program.set_table(mapping)
+        Ok(self.program.set_table(mapping)?)
     }
 
     fn waiting(&self, slot: SlotId) -> io::Result<OwnedFd> {
@@ -120,7 +121,8 @@ impl Steer for Ebpf {
     fn close(&mut self) -> Closing {
         let slots = self.mapping.slots().iter();
         let cleared: Vec<_> = slots.map(|slot| self.program.clear_listener(slot)).collect();
-        Box::pin(ready(cleared.into_iter().collect()))
+        let cleared: Result<(), StepError> = cleared.into_iter().collect();
+        Box::pin(ready(cleared.map_err(Error::from)))
     }
 }
 

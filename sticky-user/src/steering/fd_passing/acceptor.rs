@@ -19,6 +19,7 @@ use crate::listener::Listeners;
 use crate::steering::outbox::Outboxes;
 use crate::steering::redistribution::next;
 use crate::steering::{Error, Plan};
+use crate::step::Step as _;
 use sticky_sys::readiness::{self, Watched};
 use sticky_sys::scheduling;
 
@@ -62,10 +63,10 @@ impl Accepting {
         outboxes: Arc<Outboxes>,
     ) -> Result<Self, Error> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(Error::system("make a runtime"))?;
+        let runtime = runtime.step("make a runtime")?;
         let listener = {
             let _entered = runtime.enter();
-            watched(listeners).map_err(Error::system("watch the listener"))?
+            watched(listeners).step("watch the listener")?
         };
         let acceptor =
             Acceptor { listener, mapping, outboxes, backlog: plan.backlog, log: plan.log };
@@ -81,7 +82,7 @@ impl Accepting {
             let _ = end.send(runtime.block_on(acceptor.run(stopped)));
         };
         let thread = thread::Builder::new().name("sticky-accept".into()).spawn(accept);
-        thread.map_err(Error::system("start the thread that accepts"))?;
+        thread.step("start the thread that accepts")?;
         Ok(Self { stop, ended })
     }
 
@@ -90,7 +91,7 @@ impl Accepting {
         // An acceptor that has ended already need not be told.
         let _ = self.stop.send(how);
         let ended = self.ended.await;
-        ended.map_err(|error| Error::system("stop accepting")(io::Error::other(error)))?
+        ended.map_err(io::Error::other).step("stop accepting")?
     }
 }
 
@@ -122,13 +123,13 @@ impl Acceptor {
         // As many as can wait, no more: later clients are refused when the port closes.
         for _ in 0..=u32::from(self.backlog) / IN_A_TURN {
             let step = "accept the connections that still wait";
-            if self.accept_waiting().map_err(Error::system(step))? {
+            if self.accept_waiting().step(step)? {
                 break;
             }
             tokio::task::yield_now().await;
         }
         let shut = SockRef::from(self.listener.get_ref()).shutdown(Shutdown::Both);
-        shut.map_err(Error::system("close the port"))
+        Ok(shut.step("close the port")?)
     }
 
     /// Accepts until nothing waits, which it tells, or others should have a turn.

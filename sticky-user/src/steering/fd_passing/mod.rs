@@ -22,6 +22,7 @@ use super::outbox::Outboxes;
 use super::repair::Repair;
 use super::{Closing, Counters, Error, HandOver, Kept, Lend, Lent, Mode, Plan, Steer};
 use crate::listener::{self, Gone, Listeners, Queue};
+use crate::step::{Step as _, StepError};
 use sticky_sys::fd_passing;
 
 /// The accepting supervisor at work on one port.
@@ -80,9 +81,9 @@ impl FdPassing {
 /// Passes a socket from one end of a pair to the other.
 pub fn probe() -> Result<(), Error> {
     let step = "pass a descriptor over a Unix socket";
-    let (near, far) = fd_passing::pair(1).map_err(Error::system(step))?;
-    fd_passing::send(&near, far.as_fd()).map_err(Error::system(step))?;
-    fd_passing::receive(&far).map(drop).map_err(Error::system(step))
+    let (near, far) = fd_passing::pair(1).step(step)?;
+    fd_passing::send(&near, far.as_fd()).step(step)?;
+    Ok(fd_passing::receive(&far).map(drop).step(step)?)
 }
 
 impl Steer for FdPassing {
@@ -105,7 +106,7 @@ impl Steer for FdPassing {
 
     fn redistribute(&mut self, slot: SlotId) -> Result<usize, Error> {
         let step = "take back the connections that wait at a slot without a worker";
-        let far = self.outboxes.far(slot).map_err(Error::system(step))?;
+        let far = self.outboxes.far(slot).step(step)?;
         let mapping = self.mapping.borrow().clone();
         let mut count = 0;
         loop {
@@ -123,7 +124,7 @@ impl Steer for FdPassing {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(count);
                 }
-                Err(error) => return Err(Error::system(step)(error)),
+                Err(error) => return Err(StepError::new(step, error).into()),
             }
         }
     }

@@ -36,14 +36,14 @@ const WAITING: usize = 16;
 #[derive(Debug)]
 pub(super) enum Request {
     Status(oneshot::Sender<Status>),
-    Reload(oneshot::Sender<Result<mpsc::UnboundedReceiver<Progress>, Refused>>),
+    Reload(oneshot::Sender<Result<mpsc::UnboundedReceiver<Progress>, Reason>>),
     /// Answered only where it is refused, or fails: otherwise another program answers next.
-    Upgrade(Option<PathBuf>, oneshot::Sender<Refused>),
+    Upgrade(Option<PathBuf>, oneshot::Sender<Reason>),
     Stop(oneshot::Sender<()>),
 }
 
 /// Why something is not done, in words.
-pub(super) type Refused = String;
+pub(super) type Reason = String;
 
 /// What `POST /upgrade` takes.
 #[derive(Clone, Debug, Serialize, Deserialize)]

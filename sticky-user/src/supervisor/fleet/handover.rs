@@ -18,6 +18,7 @@ use super::{Error, Fleet, Phase, SlotRuntime, limits};
 use crate::causes;
 use crate::keeper::PROCESS;
 use crate::steering::Kept;
+use crate::step::Step as _;
 
 /// What happened to the supervisor before this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Fleet<'_> {
             }
             Ok(kept)
         };
-        let kept = gather().map_err(Error::system("gather what the next supervisor needs"))?;
+        let kept = gather().step("gather what the next supervisor needs")?;
         for (name, descriptor) in kept {
             self.parts.handover.keep(&name, descriptor.as_fd());
         }

@@ -4,6 +4,7 @@ use tracing::{error, info, warn};
 
 use super::{Error, Fleet, Phase};
 use crate::causes;
+use crate::step::Step as _;
 
 impl Fleet<'_> {
     /// Once in a while.
@@ -39,7 +40,7 @@ impl Fleet<'_> {
         self.restore()?;
         let run_dir = &self.parts.run_dir;
         let bus = self.parts.bus.as_mut().map(|bus| bus.restore(run_dir)).transpose();
-        let slots = bus.map_err(Error::system("open the bus sockets anew"))?.unwrap_or_default();
+        let slots = bus.step("open the bus sockets anew")?.unwrap_or_default();
         if slots.is_empty() {
             return Ok(());
         }
@@ -63,13 +64,13 @@ impl Fleet<'_> {
         let run_dir = &self.parts.run_dir;
         if !run_dir.has_control() {
             let control = run_dir.bind_control().and_then(|it| self.parts.control.renew(it));
-            control.map_err(Error::system("open the control socket anew"))?;
+            control.step("open the control socket anew")?;
             renewed = true;
         }
         for worker in self.runtimes.values_mut().flat_map(|runtime| &mut runtime.workers) {
             if !worker.notify.is_there(run_dir) {
                 let restored = worker.notify.restore(run_dir);
-                restored.map_err(Error::system("open a notify socket anew"))?;
+                restored.step("open a notify socket anew")?;
                 renewed = true;
             }
         }
