@@ -24,7 +24,7 @@ const THREADS: &str = "RUST_TEST_THREADS";
 /// Sets up everything, builds the kernel program and all binaries, and runs `cargo test` on the
 /// whole workspace, documentation tests included. As root no test may skip what the host lacks;
 /// otherwise the tests that need rights skip themselves. Two tests run for each processor, since they
-/// mostly wait for processes (RUST_TEST_THREADS).
+/// mostly wait for processes (`RUST_TEST_THREADS`).
 ///
 ///   cargo xtask test -- --package sticky-user
 ///   cargo xtask test -- --test steering -- --nocapture
