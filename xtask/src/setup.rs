@@ -42,7 +42,7 @@ enum Part {
     Chromium,
     /// Rust and C for musl instead of glibc: for what `cargo xtask lint` checks
     Musl,
-    /// nginx, HAProxy and a hash from npm: for the benches, so not among everything
+    /// nginx, HAProxy, and packages of npm: for the benches, so not among everything
     Peers,
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Part::Musl => musl::install(apt)?,
             Part::Peers => {
                 peers::proxies(apt);
-                peers::farmhash();
+                peers::javascript();
             }
         }
     }
@@ -102,9 +102,9 @@ pub(crate) fn proxies() {
     peers::proxies(&mut Apt::default());
 }
 
-/// farmhash for Node.js, where it can be had.
-pub(crate) fn farmhash() {
-    peers::farmhash();
+/// farmhash and Socket.IO's server for Node.js, where they can be had.
+pub(crate) fn javascript() {
+    peers::javascript();
 }
 
 fn install_ebpf(apt: &mut Apt) -> Result<Ebpf> {
