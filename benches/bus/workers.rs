@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use futures_core::Stream;
 use socketioxide_redis::drivers::Driver;
-use sticky_user::bus::Bus;
+use sticky_bus::Bus;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 

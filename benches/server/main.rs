@@ -18,8 +18,7 @@ use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::adapter::{Adapter, Emitter};
 use socketioxide::extract::{AckSender, Data, SocketRef};
-use sticky_user::bus::{self, Bus};
-use sticky_user::worker::{Worker, sessions};
+use sticky_worker::{Worker, sessions};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -33,11 +32,11 @@ async fn main() -> Result<()> {
 }
 
 async fn on_sticky() -> Result<()> {
-    let worker = Worker::from_env()?;
-    let bus = Bus::from_env().await?;
-    let adapter = bus.adapter();
-    let (layer, io) = SocketIo::builder().with_adapter::<bus::Adapter<_>>(adapter).build_layer();
-    io.ns("/", async |socket: SocketRef<bus::Adapter<Emitter>>| {
+    let mut worker = Worker::from_env()?;
+    let adapter = worker.bus().await?.adapter();
+    let (layer, io) =
+        SocketIo::builder().with_adapter::<sticky_bus::Adapter<_>>(adapter).build_layer();
+    io.ns("/", async |socket: SocketRef<sticky_bus::Adapter<Emitter>>| {
         sessions::joined(&socket);
         joined(&socket);
     })

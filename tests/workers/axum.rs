@@ -9,12 +9,12 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
-use sticky_user::worker::{self, Worker};
+use sticky_worker::Worker;
 
 const LARGEST_BODY: usize = 64 << 20;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), worker::Error> {
+async fn main() -> Result<(), sticky_worker::Error> {
     let worker = Worker::from_env()?;
     let (slot, mode) = (worker.slot(), worker.mode().to_owned());
     let whoami = async move |ConnectInfo(peer): ConnectInfo<SocketAddr>| {

@@ -1,10 +1,8 @@
 //! `cargo xtask tidy`: the house rules that a program can check. One file per rule.
 
-mod imports;
 mod length;
 mod sleep;
 mod source;
-mod unsafe_code;
 
 use std::{fs, path::Path, process::Command};
 
@@ -20,11 +18,9 @@ use source::{Finding, Source};
 ///
 /// Looks at every Rust file that git knows or would add:
 ///
-///   length   a file has at most 300 lines
-///   unsafe   only in the system-call room and in the kernel program
-///   sleep    only with a comment that contains `real delay:` and says why waiting for
-///            an event is not possible
-///   imports  rooms of sticky-user import downwards only
+///   length  a file has at most 300 lines
+///   sleep   only with a comment that contains `real delay:` and says why waiting for
+///           an event is not possible
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Options {}
@@ -35,7 +31,7 @@ pub(crate) fn run(_: &Options) -> Result<()> {
 
 type Rule = fn(&Source<'_>) -> Vec<Finding>;
 
-const RULES: &[Rule] = &[length::check, unsafe_code::check, sleep::check, imports::check];
+const RULES: &[Rule] = &[length::check, sleep::check];
 
 /// Prints what breaks a rule, and fails when something does.
 pub(crate) fn check() -> Result<()> {

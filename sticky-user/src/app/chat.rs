@@ -12,8 +12,8 @@ use socketioxide::{BroadcastError, ParserError, TransportType};
 use tracing::{debug, warn};
 
 use super::payload::{self, Connection, Refusal, Said, SaidBy, Say, Welcome, Who};
-use crate::bus::Adapter;
-use crate::worker::Worker;
+use sticky_bus::Adapter;
+use sticky_worker::Worker;
 
 pub(super) type Socket = SocketRef<Adapter<Emitter>>;
 type Ack = AckSender<Adapter<Emitter>>;

@@ -1,6 +1,6 @@
 //! What can go wrong in the application.
 
-use crate::{bus, worker};
+use {sticky_bus as bus, sticky_worker as worker};
 
 /// Why the application cannot serve.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use super::chat::Place;
-use crate::worker::{Draining, Worker};
+use sticky_worker::{Draining, Worker};
 
 /// The official client, where `cargo xtask setup client` had fetched it before the build.
 #[cfg(embedded_client)]

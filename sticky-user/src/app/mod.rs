@@ -1,7 +1,7 @@
 //! The reference application: a small chat with rooms, on Socket.IO.
 //!
 //! It shows which worker serves whom, and knows nothing of the supervisor: it is built on
-//! [`worker`](crate::worker) and [`bus`](crate::bus) as anybody's application would be. What a
+//! [`sticky_worker`] and [`sticky_bus`] as anybody's application would be. What a
 //! client can say is in `chat.rs`, the routes are in `http.rs`.
 
 mod chat;
@@ -13,8 +13,8 @@ use socketioxide::SocketIo;
 
 pub use error::Error;
 
-use crate::bus::{Adapter, Bus};
-use crate::worker::{Worker, sessions};
+use sticky_bus::Adapter;
+use sticky_worker::{Worker, sessions};
 
 /// As much as a client may send at once, in bytes, over either transport.
 const MAX_MESSAGE: usize = 1_000_000;
@@ -32,8 +32,8 @@ const MAX_WAITING: usize = 16_384;
 /// }
 /// ```
 pub async fn run() -> Result<(), Error> {
-    let worker = Worker::from_env()?;
-    let bus = Bus::from_env().await?;
+    let mut worker = Worker::from_env()?;
+    let bus = worker.bus().await?;
     let place = chat::Place::of(&worker);
 
     let (layer, io) = SocketIo::builder()

@@ -3,7 +3,7 @@
 use super::log::LogArgs;
 use super::{Failure, block_on};
 use crate::app;
-use crate::throttle::Throttle;
+use sticky_worker::throttle::Throttle;
 
 /// Serve the reference application on the listener that a supervisor passed
 #[derive(Debug, clap::Args)]

@@ -5,7 +5,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::throttle::Throttle;
+use sticky_worker::throttle::Throttle;
 
 use crate::output::{self, Log};
 

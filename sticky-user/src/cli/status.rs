@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::Failure;
 use super::target::{Target, TargetError};
-use crate::bus::Health;
 use crate::steering::Mode;
 use crate::supervisor::status::{SlotStatus, Status, StrangerStatus};
+use sticky_bus::Health;
 
 /// Show each slot of a running supervisor: state, worker, connections
 ///

@@ -7,7 +7,7 @@ use tokio::io::Interest;
 
 use super::Failure;
 use super::target::Target;
-use crate::sys::readiness;
+use sticky_sys::readiness;
 
 /// End a running supervisor: no new connections, workers finish what they have
 ///

@@ -20,8 +20,8 @@ use tokio::time::timeout;
 
 use super::Estate;
 use super::message::{Message, receive, send};
-use crate::sys::readiness::{self, Watched};
-use crate::sys::{credentials, inherited};
+use sticky_sys::readiness::{self, Watched};
+use sticky_sys::{credentials, inherited};
 
 /// A keeper that runs answers at once.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -96,7 +96,7 @@ impl Keeper {
     }
 
     /// Gives it a duplicate of a descriptor, in place of an earlier one of this name. An error where
-    /// [`is_crowded`](crate::sys::fd_passing::is_crowded) passes, as with all that it is told.
+    /// [`is_crowded`](sticky_sys::fd_passing::is_crowded) passes, as with all that it is told.
     pub fn keep(&self, name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
         self.send(&Message::Keep(name.into()), Some(descriptor))
     }

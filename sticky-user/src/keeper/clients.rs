@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketFlags, accept_with, send};
 use rustix::process::geteuid;
 
-use crate::sys::credentials;
+use sticky_sys::credentials;
 
 /// At most so many at once; for another, the one that is here longest is sent away.
 const MOST: usize = 32;

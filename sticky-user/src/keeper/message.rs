@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use serde::{Deserialize, Serialize};
 
-use crate::sys::message;
+use sticky_sys::message;
 
 /// The longest message: notes grow with the number of workers. The kernel's default send buffer
 /// takes it.

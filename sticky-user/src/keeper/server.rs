@@ -14,7 +14,7 @@ use rustix::process::{Pid, PidfdFlags, geteuid, pidfd_open};
 use super::clients::Clients;
 use super::message::{Message, receive, send};
 use super::{CONTROL, PROCESS, Vacancy};
-use crate::sys::credentials;
+use sticky_sys::credentials;
 
 /// Pause after a failure, such as no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);

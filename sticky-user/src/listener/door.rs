@@ -6,7 +6,7 @@ use std::io;
 
 use socket2::{SockFilter, Socket};
 
-use crate::sys::tcp_md5;
+use sticky_sys::tcp_md5;
 
 /// One classic BPF instruction, "return 0": of every packet nothing is kept.
 const DROP_ALL: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];

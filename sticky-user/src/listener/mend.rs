@@ -14,7 +14,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::diag::{self, Listening};
 use super::{Error, Listener, Listeners, Sharing};
-use crate::sys::socket_option::SocketOption;
+use sticky_sys::socket_option::SocketOption;
 
 /// A worker that shuts its listener down again while it is being mended has so many attempts.
 const ATTEMPTS: u32 = 8;

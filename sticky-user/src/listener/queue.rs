@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use crate::sys::tcp_info;
+use sticky_sys::tcp_info;
 
 /// A listener's queue, in connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

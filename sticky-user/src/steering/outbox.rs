@@ -17,7 +17,7 @@ use super::mended::Mended;
 use super::pair::Pair;
 use super::{Error, Kept, SlotCounts};
 use crate::listener::{Gone, Queue};
-use crate::sys::{fd_passing, readiness};
+use sticky_sys::{fd_passing, readiness};
 
 /// Pause when the user has too many descriptors on their way.
 const PAUSE: Duration = Duration::from_millis(10);

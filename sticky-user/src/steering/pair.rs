@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::sys::fd_passing;
+use sticky_sys::fd_passing;
 
 /// Connections go in at the near end, and the slot's worker takes them from the far end.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SocketType, listen};
 
 use super::run_dir::RunDir;
-use crate::bus::mesh;
 use crate::steering::Kept;
+use sticky_bus::mesh;
 
 /// As many may wait as the kernel allows.
 const BACKLOG: i32 = -1;

@@ -18,7 +18,7 @@ use super::service_manager::ServiceManager;
 use super::spawn::{self, Launched};
 use super::untold::{Next, Untold};
 use crate::keeper::{Keeper, KeeperError};
-use crate::sys::fd_passing::is_crowded;
+use sticky_sys::fd_passing::is_crowded;
 
 /// A keeper that runs takes what it is told at once.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -8,8 +8,8 @@ use sticky_ebpf::Mapping;
 
 use super::Settings;
 use super::slot::{self, WorkerId};
-use crate::bus::Health;
 use crate::steering::{Mode, ModeChoice, Noted};
+use sticky_bus::Health;
 
 /// Another one, and the next supervisor does not try to understand the rest.
 const LAYOUT: u32 = 3;

@@ -153,8 +153,8 @@ impl<T> Label for T where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::Health;
     use crate::steering::{Mode, SlotCounts};
+    use sticky_bus::Health;
 
     #[test]
     fn everything_is_in_the_text() {

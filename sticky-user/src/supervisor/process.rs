@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::sys::readiness::{self, Watched};
+use sticky_sys::readiness::{self, Watched};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use rustix::process::geteuid;
 use super::directory::Directory;
 use super::slot::WorkerId;
 use super::{Error, User};
-use crate::bus::mesh;
+use sticky_bus::mesh;
 
 /// The path of a Unix socket has room for 108 bytes, the last of them zero.
 const LONGEST_PATH: usize = 107;

@@ -11,7 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use tokio::io::Interest;
 use tracing::error;
 
-use crate::sys::readiness::{self, Watched};
+use sticky_sys::readiness::{self, Watched};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::{Manifest, ManifestError};
 use super::slot::WorkerId;
-use crate::bus::Health;
 use crate::keeper::Vacancy;
 use crate::listener::Stranger;
 use crate::steering::{Counters, Mode};
+use sticky_bus::Health;
 
 /// A supervisor and its slots.
 #[derive(Clone, Debug, Serialize, Deserialize)]

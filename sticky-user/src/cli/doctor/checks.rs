@@ -8,9 +8,9 @@ use rustix::system::uname;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use super::{Answer, Check};
-use crate::bus::RedisUrls;
 use crate::causes;
 use crate::steering::{self, Mode};
+use sticky_bus::RedisUrls;
 
 /// Each client takes one descriptor of its worker: with fewer than this, a busy worker runs out.
 const FEW_OPEN_FILES: u64 = 10_000;

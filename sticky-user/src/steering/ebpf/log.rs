@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tracing::error;
 
 use crate::steering::Error;
-use crate::sys::readiness;
+use sticky_sys::readiness;
 
 /// Passes the program's log on to this process's log until it is dropped.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use super::object;
 use crate::causes;
 use crate::steering::kept::take;
 use crate::steering::{Counters, Error, Kept};
-use crate::sys::reuseport;
+use sticky_sys::reuseport;
 
 /// The log buffer of a program that does not log; the kernel wants at least a page.
 const NO_LOG: u32 = 4096;

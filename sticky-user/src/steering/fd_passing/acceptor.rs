@@ -18,8 +18,8 @@ use crate::listener::Listeners;
 use crate::steering::adoption::next;
 use crate::steering::outbox::Outboxes;
 use crate::steering::{Error, Plan};
-use crate::sys::readiness::{self, Watched};
-use crate::sys::scheduling;
+use sticky_sys::readiness::{self, Watched};
+use sticky_sys::scheduling;
 
 /// Pause after a failure that hits every connection, such as no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);

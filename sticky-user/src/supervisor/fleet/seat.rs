@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::super::notify::NotifySocket;
 use super::super::process::Process;
 use super::super::slot::{Limits, Slot, WorkerId};
-use crate::bus::Health;
+use sticky_bus::Health;
 
 /// A slot with its workers: the one that serves, and while it is replaced another.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use tracing::error;
 
 use super::{Fleet, Happened};
 use crate::steering::Steering;
-use crate::sys::readiness;
+use sticky_sys::readiness;
 
 /// Between two looks at who listens on the port, and at the files: nothing tells when somebody joins, or
 /// removes what is in use.

@@ -1,0 +1,117 @@
+//! Whether the bus can run over what the URLs name.
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, InfoDict, ProtocolVersion, cmd};
+use tracing::warn;
+
+use super::RedisUrls;
+use super::server::Server;
+use super::verbs::Verbs;
+use crate::Error;
+
+/// The first major version that the adapter's protocol is made for.
+const OLDEST: u32 = 7;
+
+/// Such a channel is allowed to whoever may use the adapter's own, and nobody listens to it.
+const CHANNEL: &str = "socket.io-request#/#check#";
+
+/// What a node of a cluster answers for a channel that another one carries.
+const ELSEWHERE: &[&str] = &["MOVED", "ASK", "TRYAGAIN"];
+
+impl RedisUrls {
+    /// Connects once, to tell whether the bus can run over it: it answers, accepts the password,
+    /// is of version 7 or later, and lets the user publish and subscribe. Of a cluster's nodes one
+    /// has to answer, and has to find the cluster well.
+    pub async fn check(&self) -> Result<(), Error> {
+        let mut unreachable = Vec::new();
+        for server in self.servers() {
+            match Check::of(server, self.is_cluster()).await {
+                Err(error) if error.is_passing() => unreachable.push(error),
+                result => result?,
+            }
+        }
+        if unreachable.len() < self.servers().count() {
+            for error in unreachable {
+                warn!("{error}");
+            }
+            return Ok(());
+        }
+        unreachable.into_iter().next().map_or(Ok(()), Err)
+    }
+}
+
+struct Check<'a> {
+    server: &'a Server,
+    connection: MultiplexedConnection,
+}
+
+impl<'a> Check<'a> {
+    async fn of(server: &'a Server, cluster: bool) -> Result<(), Error> {
+        // The older protocol: a server that does not know the newer one would quote the password
+        // in its answer.
+        let config = AsyncConnectionConfig::new();
+        let connection = server.connect(ProtocolVersion::RESP2, config).await?;
+        let mut check = Self { server, connection };
+        check.version().await?;
+        if cluster {
+            check.cluster().await?;
+        }
+        check.rights(if cluster { Verbs::SHARDED } else { Verbs::PLAIN }).await
+    }
+
+    async fn version(&mut self) -> Result<(), Error> {
+        let info: InfoDict = self.ask(cmd("INFO").arg("server")).await?;
+        let url = self.server.to_string();
+        let Some(version) = info.get::<String>("redis_version") else {
+            return Err(Error::Unusable { url, reason: "it does not tell its version".into() });
+        };
+        match version.split('.').next().and_then(|major| major.parse::<u32>().ok()) {
+            Some(major) if major >= OLDEST => Ok(()),
+            Some(_) => Err(Error::TooOld { url, version }),
+            None => Err(Error::Unusable { url, reason: format!("it is of version {version:?}") }),
+        }
+    }
+
+    async fn cluster(&mut self) -> Result<(), Error> {
+        let url = || self.server.to_string();
+        let info: Result<InfoDict, _> = self.ask(cmd("CLUSTER").arg("INFO")).await;
+        let info = match info {
+            Err(Error::Unusable { reason, .. }) if reason.contains("cluster support disabled") => {
+                return Err(Error::NoCluster { url: url() });
+            }
+            info => info?,
+        };
+        let told = |name: &str| info.get::<String>(name).unwrap_or_default();
+        if told("cluster_state") == "ok" {
+            return Ok(());
+        }
+        Err(Error::ClusterDown { url: url(), served: told("cluster_slots_ok") })
+    }
+
+    /// Asks for what the bus will ask for; who may not is told so.
+    async fn rights(&mut self, verbs: Verbs) -> Result<(), Error> {
+        self.allowed(cmd("PUBSUB").arg(verbs.count).arg(CHANNEL)).await?;
+        self.allowed(cmd(verbs.publish).arg(CHANNEL).arg("")).await?;
+        // The last one: in the older protocol, nothing else can be asked from then on.
+        self.allowed(cmd(verbs.subscribe).arg(CHANNEL)).await
+    }
+
+    async fn allowed(&mut self, command: &Cmd) -> Result<(), Error> {
+        let connection = &mut self.connection;
+        let answer = async {
+            match connection.req_packed_command(command).await?.extract_error() {
+                Err(error) if error.code().is_some_and(|code| ELSEWHERE.contains(&code)) => Ok(()),
+                answer => answer.map(drop),
+            }
+        };
+        self.server.within_limit(answer).await
+    }
+
+    async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, Error> {
+        self.server.within_limit(command.query_async(&mut self.connection)).await
+    }
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

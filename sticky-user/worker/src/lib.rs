@@ -1,0 +1,37 @@
+//! The worker's side: an inherited listener, readiness, serving, draining.
+//!
+//! A worker knows its environment and its descriptors, nothing else: what this module does, a
+//! program in any language can do with systemd's `LISTEN_FDS` and `NOTIFY_SOCKET`.
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use sticky_worker::Worker;
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), sticky_worker::Error> {
+//!     let worker = Worker::from_env()?;
+//!     let greeting = format!("slot {} of {}", worker.slot(), worker.slots());
+//!     worker.serve(Router::new().route("/", get(|| async { greeting }))).await
+//! }
+//! ```
+
+mod connection;
+mod drain;
+mod error;
+mod frames;
+mod incoming;
+mod room;
+mod serve;
+pub mod sessions;
+mod source;
+pub mod throttle;
+mod watchdog;
+mod websocket;
+mod worker;
+mod writing;
+
+pub use connection::Connection;
+pub use drain::Draining;
+pub use error::Error;
+pub use incoming::Incoming;
+pub use worker::Worker;
