@@ -10,7 +10,7 @@ impl Driver for Bus {
     async fn publish(&self, channel: String, message: Vec<u8>) -> Result<(), Error> {
         match self {
             Self::Alone => Ok(()),
-            Self::Mesh(mesh) => Ok(mesh.publish(&channel, &message).await?),
+            Self::Mesh(mesh) => mesh.publish(&channel, &message).await,
             Self::Redis(redis) => {
                 redis.publish(&channel, &message).await;
                 Ok(())

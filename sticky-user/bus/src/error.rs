@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::mesh::MeshError;
 use super::redis::{InvalidRedisAuthorities, InvalidRedisUrl};
 
 /// Why the bus cannot be used. Holds no password: texts name the server without it.
@@ -66,9 +65,15 @@ pub enum Error {
         /// What it answered.
         reason: String,
     },
-    /// The embedded bus cannot be used.
-    #[error("the embedded bus failed")]
-    Mesh(#[from] MeshError),
+    /// The slot's socket of the embedded bus, which the supervisor passed, cannot be used.
+    #[error("cannot use the bus socket that the supervisor passed")]
+    Socket(#[source] io::Error),
+    /// A message cannot be sent to the other workers, whatever the bus.
+    #[error("the other workers cannot be told: {reason}")]
+    Unsendable {
+        /// What is wrong with the message.
+        reason: String,
+    },
     /// `LISTEN_FDS` and its companions cannot be read.
     #[error(
         "cannot read the passed descriptors (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES, STICKY_FDS)"

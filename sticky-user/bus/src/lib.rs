@@ -19,27 +19,29 @@
 //! ```
 
 mod adapter;
-mod audience;
 pub mod backlog;
+mod backoff;
 mod driver;
 mod environment;
 mod error;
 mod health;
+mod log_limit;
 pub mod mesh;
+mod namespaces;
 mod redis;
 mod report;
-mod scan;
-mod seldom;
+mod weight;
 
 use std::fmt;
 use std::time::Duration;
 
+use socketioxide_core::adapter::remote_packet::RequestOut;
 use tokio::sync::watch;
 use tracing::debug;
 
-use self::audience::Audience;
 use self::health::HealthReporter;
 use self::mesh::Mesh;
+use self::namespaces::Namespaces;
 
 pub use adapter::{Acks, Adapter, AdapterState};
 pub use error::Error;
@@ -123,17 +125,26 @@ impl Bus {
         }
     }
 
-    /// What [`socketioxide::SocketIoBuilder::with_adapter`] asks for.
-    pub fn adapter(&self) -> AdapterState {
-        AdapterState::of(self)
-    }
-
-    /// The clients that its messages are for.
-    fn audience(&self) -> Option<&Audience> {
+    /// The namespaces that its requests are for.
+    fn namespaces(&self) -> Option<&Namespaces> {
         match self {
             Self::Alone => None,
-            Self::Mesh(mesh) => Some(mesh.audience()),
-            Self::Redis(redis) => Some(redis.audience()),
+            Self::Mesh(mesh) => Some(mesh.namespaces()),
+            Self::Redis(redis) => Some(redis.namespaces()),
+        }
+    }
+
+    /// Sends a broadcast, which nobody responds to, to the other workers.
+    async fn broadcast(&self, channel: &str, request: &RequestOut<'_>) -> Result<(), Error> {
+        match self {
+            Self::Alone => Ok(()),
+            Self::Mesh(mesh) => mesh.broadcast(channel, request).await,
+            Self::Redis(redis) => {
+                let message = rmp_serde::to_vec(request)
+                    .map_err(|error| Error::Unsendable { reason: error.to_string() })?;
+                redis.publish(channel, &message).await;
+                Ok(())
+            }
         }
     }
 }

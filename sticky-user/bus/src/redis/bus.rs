@@ -12,14 +12,14 @@ use tracing::debug;
 
 use super::RedisUrls;
 use super::cluster::Cluster;
-use super::inboxes::Inboxes;
-use super::link::Failure;
+use super::connection::Failure;
 use super::losses::Losses;
 use super::node::{Node, Standing};
+use super::receive_queue::ReceiveQueues;
 use super::state::{State, Teller};
 use super::verbs::Verbs;
-use crate::audience::Audience;
 use crate::health::{Health, HealthReporter};
+use crate::namespaces::Namespaces;
 
 /// How often to look after it when nothing happens.
 const ROUND: Duration = Duration::from_secs(1);
@@ -69,7 +69,7 @@ pub struct RedisBus {
 #[derive(Debug)]
 struct Shared {
     servers: Servers,
-    inboxes: Arc<Inboxes>,
+    receive_queues: Arc<ReceiveQueues>,
     losses: Arc<Losses>,
     health: HealthReporter,
     /// Somebody's connection is up or down.
@@ -90,19 +90,19 @@ impl RedisBus {
     pub(crate) fn connect(urls: &RedisUrls) -> Self {
         let health = HealthReporter::default();
         let losses = Arc::new(Losses::new(health.clone()));
-        let inboxes = Arc::new(Inboxes::new(Arc::clone(&losses)));
+        let receive_queues = Arc::new(ReceiveQueues::new(Arc::clone(&losses)));
         let changed = Arc::new(Notify::new());
         let servers = if urls.is_cluster() {
-            let (inboxes, changed) = (Arc::clone(&inboxes), Arc::clone(&changed));
-            Servers::Cluster(Cluster::new(urls.clone(), inboxes, changed))
+            let (receive_queues, changed) = (Arc::clone(&receive_queues), Arc::clone(&changed));
+            Servers::Cluster(Cluster::new(urls.clone(), receive_queues, changed))
         } else {
             let server = urls.first().clone();
             let changed = Arc::clone(&changed);
-            Servers::One(Node::start(server, Verbs::PLAIN, Arc::clone(&inboxes), changed))
+            Servers::One(Node::start(server, Verbs::PLAIN, Arc::clone(&receive_queues), changed))
         };
         let teller = Teller::new(urls, health.clone(), Arc::clone(&losses));
         let counted = OnceLock::new();
-        let shared = Arc::new(Shared { servers, inboxes, losses, health, changed, counted });
+        let shared = Arc::new(Shared { servers, receive_queues, losses, health, changed, counted });
         let tending = tokio::spawn(Arc::clone(&shared).tend(teller));
         Self { shared, _tending: Arc::new(AbortOnDropHandle::new(tending)) }
     }
@@ -136,7 +136,7 @@ impl RedisBus {
     /// then it will stand before there is one again.
     pub(crate) async fn subscribe(&self, channel: &str) -> MessageStream<ChanItem> {
         let _ = self.shared.counted.set(channel.to_owned());
-        let messages = self.shared.inboxes.open(channel);
+        let messages = self.shared.receive_queues.open(channel);
         match &self.shared.servers {
             Servers::One(node) => node.subscribe(channel).await,
             Servers::Cluster(cluster) => cluster.subscribe(channel).await,
@@ -145,15 +145,15 @@ impl RedisBus {
     }
 
     pub(crate) fn unsubscribe(&self, channel: &str) {
-        self.shared.inboxes.close(channel);
+        self.shared.receive_queues.close(channel);
         match &self.shared.servers {
             Servers::One(node) => node.unsubscribe(channel),
             Servers::Cluster(cluster) => cluster.unsubscribe(channel),
         }
     }
 
-    pub(crate) fn audience(&self) -> &Audience {
-        &self.shared.inboxes.audience
+    pub(crate) fn namespaces(&self) -> &Namespaces {
+        &self.shared.receive_queues.namespaces
     }
 
     /// How many workers listen to `channel`, this one included; while there is no connection, this

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::RedisUrls;
-use super::inboxes::Inboxes;
 use super::node::{Node, Standing};
+use super::receive_queue::ReceiveQueues;
 use super::server::Server;
 use super::slots::{Address, Slots};
 use super::state::State;
@@ -29,7 +29,7 @@ const STALE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Cluster {
     urls: RedisUrls,
-    inboxes: Arc<Inboxes>,
+    receive_queues: Arc<ReceiveQueues>,
     changed: Arc<Notify>,
     map: Mutex<Map>,
     /// Held by whoever asks for a new map.
@@ -49,9 +49,13 @@ struct Map {
 }
 
 impl Cluster {
-    pub(super) fn new(urls: RedisUrls, inboxes: Arc<Inboxes>, changed: Arc<Notify>) -> Self {
+    pub(super) fn new(
+        urls: RedisUrls,
+        receive_queues: Arc<ReceiveQueues>,
+        changed: Arc<Notify>,
+    ) -> Self {
         let (map, asking) = Default::default();
-        Self { urls, inboxes, changed, map, asking }
+        Self { urls, receive_queues, changed, map, asking }
     }
 
     /// The node that carries a channel, and the version of the map that says so.
@@ -131,8 +135,9 @@ impl Cluster {
             let node = map.nodes.entry(owner.clone()).or_insert_with(|| {
                 let server = self.urls.first().at(host, *port);
                 debug!("{server} is a node of the cluster");
-                let (inboxes, changed) = (Arc::clone(&self.inboxes), Arc::clone(&self.changed));
-                Arc::new(Node::start(server, Verbs::SHARDED, inboxes, changed))
+                let (receive_queues, changed) =
+                    (Arc::clone(&self.receive_queues), Arc::clone(&self.changed));
+                Arc::new(Node::start(server, Verbs::SHARDED, receive_queues, changed))
             });
             node.wish(channels.collect());
         }

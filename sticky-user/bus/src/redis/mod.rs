@@ -2,20 +2,19 @@
 //!
 //! [`RedisBus`] does what the adapter asks for, by way of a node ([`node`]) for each server: that one
 //! keeps a connection ([`link`]) up. Of a cluster's nodes a map ([`cluster`]) tells which carries which
-//! channel. What comes goes to the inboxes ([`inboxes`]) of the channels.
+//! channel. What comes goes to the receive_queues ([`receive_queues`]) of the channels.
 
-mod backoff;
 mod bus;
 mod check;
 mod cluster;
+mod connection;
 #[cfg(test)]
 mod fake;
-mod inboxes;
 mod invalid;
-mod link;
+mod liveness;
 mod losses;
 mod node;
-mod pulse;
+mod receive_queue;
 mod server;
 mod slots;
 mod state;

@@ -10,11 +10,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
-use super::backoff::Backoff;
-use super::inboxes::Inboxes;
-use super::link::{Failure, Link};
+use super::connection::{Connection, Failure};
+use super::receive_queue::ReceiveQueues;
 use super::server::Server;
 use super::verbs::Verbs;
+use crate::backoff::Backoff;
 
 /// How often a server that says nothing is asked whether it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ pub(super) struct Node {
 struct Keeper {
     server: Server,
     verbs: Verbs,
-    inboxes: Arc<Inboxes>,
+    receive_queues: Arc<ReceiveQueues>,
     wishes: Arc<watch::Sender<Wishes>>,
     standing: Arc<watch::Sender<Standing>>,
     /// Whom to tell when that changes.
@@ -50,7 +50,7 @@ pub(super) enum Standing {
     /// Nothing yet: it is the first attempt.
     Connecting,
     /// The subscriptions stand, as far as they were wished for in that version.
-    Up(Link, u64),
+    Up(Connection, u64),
     /// Not connected, for that reason; tried again.
     Down(String),
 }
@@ -59,13 +59,13 @@ impl Node {
     pub(super) fn start(
         server: Server,
         verbs: Verbs,
-        inboxes: Arc<Inboxes>,
+        receive_queues: Arc<ReceiveQueues>,
         changed: Arc<Notify>,
     ) -> Self {
         let keeper = Keeper {
             server,
             verbs,
-            inboxes,
+            receive_queues,
             wishes: Arc::default(),
             standing: Arc::new(watch::Sender::new(Standing::Connecting)),
             changed,
@@ -83,7 +83,7 @@ impl Node {
     }
 
     /// The connection, while it is up.
-    pub(super) fn link(&self) -> Option<Link> {
+    pub(super) fn link(&self) -> Option<Connection> {
         match self.standing() {
             Standing::Up(link, _) => Some(link),
             _ => None,
@@ -131,22 +131,25 @@ impl Node {
 
 impl Keeper {
     async fn keep(self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         loop {
             let begin = Instant::now();
             let reason = self.attempt().await;
             debug!("Redis at {}: {reason}", self.server);
             self.stand(Standing::Down(reason));
-            if begin.elapsed() >= Backoff::WELL {
-                backoff = Backoff::new();
-            }
-            sleep(backoff.next()).await; // real delay: the server is not to be flooded
+            sleep(backoff.pause_after(begin.elapsed())).await; // real delay: the server is not to be flooded
         }
     }
 
     /// Connects, and stays connected as long as possible; returns why that is over.
     async fn attempt(&self) -> String {
-        let link = match Link::open(&self.server, self.verbs, Arc::clone(&self.inboxes)).await {
+        let link = match Connection::open(
+            &self.server,
+            self.verbs,
+            Arc::clone(&self.receive_queues),
+        )
+        .await
+        {
             Ok(link) => link,
             Err(error) => return error.reason(),
         };
@@ -161,7 +164,7 @@ impl Keeper {
         reason
     }
 
-    async fn serve(&self, link: &Link) -> Result<Infallible, Failure> {
+    async fn serve(&self, link: &Connection) -> Result<Infallible, Failure> {
         let mut wishes = self.wishes.subscribe();
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -188,7 +191,7 @@ impl Keeper {
 
     async fn change(
         &self,
-        link: &Link,
+        link: &Connection,
         have: &BTreeSet<String>,
         want: &BTreeSet<String>,
     ) -> Result<(), Failure> {

@@ -9,8 +9,8 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::losses::Losses;
-use crate::audience::Audience;
 use crate::backlog::Backlogs;
+use crate::namespaces::Namespaces;
 
 /// Bytes that may wait, of all channels together. Redis itself gives up on a subscriber that lets
 /// 32 MB wait (`client-output-buffer-limit pubsub`), so they have to be taken from it at once.
@@ -24,11 +24,11 @@ const AT_HAND: usize = 16;
 
 /// Channels that are listened to, and where their messages go.
 #[derive(Debug)]
-pub(super) struct Inboxes {
+pub(super) struct ReceiveQueues {
     channels: RwLock<HashMap<String, UnboundedSender<Waiting>>>,
     room: Arc<Semaphore>,
     losses: Arc<Losses>,
-    pub(super) audience: Audience,
+    pub(super) namespaces: Namespaces,
 }
 
 #[derive(Debug)]
@@ -37,13 +37,13 @@ struct Waiting {
     room: OwnedSemaphorePermit,
 }
 
-impl Inboxes {
+impl ReceiveQueues {
     pub(super) fn new(losses: Arc<Losses>) -> Self {
         Self {
             channels: RwLock::default(),
             room: Arc::new(Semaphore::new(ROOM)),
             losses,
-            audience: Audience::default(),
+            namespaces: Namespaces::default(),
         }
     }
 
@@ -52,16 +52,17 @@ impl Inboxes {
         let (inbox, mut waiting) = mpsc::unbounded_channel::<Waiting>();
         let (hand, messages) = mpsc::channel(AT_HAND);
         self.write().insert(channel.to_owned(), inbox);
-        let (channel, audience) = (channel.to_owned(), self.audience.clone());
+        let (channel, namespaces) = (channel.to_owned(), self.namespaces.clone());
         let all = Arc::clone(&self.room);
         tokio::spawn(async move {
             while let Some(Waiting { message, room }) = waiting.recv().await {
-                audience.room(&channel, &message).await;
-                if hand.send((channel.clone(), message)).await.is_err() {
-                    return;
+                match namespaces.of_channel(&channel) {
+                    Some(namespace) => namespaces.handle(&namespace, &message).await,
+                    None if hand.send((channel.clone(), message)).await.is_err() => return,
+                    None => {}
                 }
                 drop(room);
-                Backlogs::of_this_process().hurry(is_scarce(&all));
+                Backlogs::of_this_process().set_pressed(is_scarce(&all));
             }
         });
         MessageStream::new(messages)
@@ -92,7 +93,7 @@ impl Inboxes {
             Backlogs::of_this_process().end_all();
         }
         if is_scarce(&self.room) {
-            Backlogs::of_this_process().hurry(true);
+            Backlogs::of_this_process().set_pressed(true);
         }
     }
 
@@ -121,12 +122,12 @@ mod tests {
     #[tokio::test]
     async fn messages_wait_in_order_until_there_is_no_room() {
         let health = HealthReporter::default();
-        let inboxes = Inboxes::new(Arc::new(Losses::new(health.clone())));
-        let mut stream = inboxes.open("a");
+        let receive_queues = ReceiveQueues::new(Arc::new(Losses::new(health.clone())));
+        let mut stream = receive_queues.open("a");
         let messages = 20_000_u32;
         for number in 0..messages {
-            inboxes.put("a", number.to_be_bytes().into());
-            inboxes.put("b", vec![0]);
+            receive_queues.put("a", number.to_be_bytes().into());
+            receive_queues.put("b", vec![0]);
         }
         for number in 0..messages {
             assert_eq!(next(&mut stream).await, Some(("a".into(), number.to_be_bytes().into())));
@@ -135,17 +136,17 @@ mod tests {
 
         let large = vec![1; ROOM / 4];
         for _ in 0..8 {
-            inboxes.put("a", large.clone());
+            receive_queues.put("a", large.clone());
         }
         let dropped = health.watch().borrow().dropped;
         assert!((4..=5).contains(&dropped), "{dropped}");
         for _ in dropped..8 {
             assert_eq!(next(&mut stream).await, Some(("a".into(), large.clone())));
         }
-        inboxes.put("a", vec![2; 2 * ROOM]);
+        receive_queues.put("a", vec![2; 2 * ROOM]);
         assert_eq!(next(&mut stream).await.unwrap().1.len(), 2 * ROOM);
-        inboxes.close("a");
-        inboxes.put("a", vec![3]);
+        receive_queues.close("a");
+        receive_queues.put("a", vec![3]);
         assert_eq!(next(&mut stream).await, None);
     }
 }

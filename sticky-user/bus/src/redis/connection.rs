@@ -13,8 +13,8 @@ use redis::{
 };
 use tokio::time::{Instant, timeout};
 
-use super::inboxes::Inboxes;
-use super::pulse::Pulse;
+use super::liveness::Liveness;
+use super::receive_queue::ReceiveQueues;
 use super::server::Server;
 use super::verbs::Verbs;
 use crate::Error;
@@ -33,7 +33,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The connection is lost; [`Link::reason`] says why.
+    /// The connection is lost; [`Connection::reason`] says why.
     Lost,
     /// The server is busy with something else.
     Late,
@@ -43,44 +43,44 @@ pub(super) enum Failure {
 
 /// A connection. Clones are of the same.
 #[derive(Clone)]
-pub(super) struct Link(Arc<Inner>);
+pub(super) struct Connection(Arc<Inner>);
 
 struct Inner {
     connection: MultiplexedConnection,
-    pulse: Arc<Pulse>,
+    liveness: Arc<Liveness>,
     verbs: Verbs,
     server: Server,
 }
 
-impl Link {
-    /// Connects. What is heard goes to the inboxes.
+impl Connection {
+    /// Connects. What is heard goes to the receive_queues.
     pub(super) async fn open(
         server: &Server,
         verbs: Verbs,
-        inboxes: Arc<Inboxes>,
+        receive_queues: Arc<ReceiveQueues>,
     ) -> Result<Self, Error> {
-        let pulse = Arc::new(Pulse::default());
-        let hearing = Arc::clone(&pulse);
+        let liveness = Arc::new(Liveness::default());
+        let hearing = Arc::clone(&liveness);
         let config = AsyncConnectionConfig::new().set_push_sender(move |push| {
-            hearing.hear(push, &inboxes);
+            hearing.hear(push, &receive_queues);
             Ok::<(), Infallible>(())
         });
         let connection = server.connect(ProtocolVersion::RESP3, config).await?;
         let server = server.clone();
-        Ok(Self(Arc::new(Inner { connection, pulse, verbs, server })))
+        Ok(Self(Arc::new(Inner { connection, liveness, verbs, server })))
     }
 
     /// Waits until the connection is lost.
     pub(super) async fn lost(&self) {
-        self.0.pulse.lost().await;
+        self.0.liveness.lost().await;
     }
 
     pub(super) fn reason(&self) -> String {
-        self.0.pulse.reason().to_owned()
+        self.0.liveness.reason().to_owned()
     }
 
     pub(super) fn lose(&self, reason: impl Into<String>) {
-        self.0.pulse.lose(reason);
+        self.0.liveness.lose(reason);
     }
 
     /// Sends a message to all subscribers of `channel`.
@@ -105,10 +105,10 @@ impl Link {
     }
 
     pub(super) async fn unsubscribe(&self, channels: &[String]) -> Result<(), Failure> {
-        self.0.pulse.leave(channels);
+        self.0.liveness.leave(channels);
         let answered = self.for_each(self.0.verbs.unsubscribe, channels).await;
         // What the server says of it comes before its answer; of what it refused, nothing comes.
-        self.0.pulse.left(channels);
+        self.0.liveness.left(channels);
         answered
     }
 
@@ -138,14 +138,14 @@ impl Link {
     ) -> Result<T, Failure> {
         let mut answer = pin!(answer);
         let until = Instant::now() + PATIENCE;
-        let mut beats = self.0.pulse.beats();
+        let mut beats = self.0.liveness.beats();
         let mut silent = 0;
         loop {
             let answered = timeout(SILENCE / MOMENTS, async {
                 tokio::select! {
                     biased;
                     answer = &mut answer => Some(answer),
-                    () = self.0.pulse.lost() => None,
+                    () = self.0.liveness.lost() => None,
                 }
             });
             match answered.await {
@@ -154,7 +154,7 @@ impl Link {
                 Err(_) if Instant::now() >= until => return Err(Failure::Late),
                 Err(_) => {}
             }
-            let before = mem::replace(&mut beats, self.0.pulse.beats());
+            let before = mem::replace(&mut beats, self.0.liveness.beats());
             silent = if beats == before { silent + 1 } else { 0 };
             if silent == MOMENTS {
                 self.lose(format!("no answer within {} seconds", SILENCE.as_secs()));
@@ -170,16 +170,16 @@ impl Link {
                 Err(Failure::Lost)
             }
             answer => {
-                self.0.pulse.beat();
+                self.0.liveness.beat();
                 answer.map_err(Failure::Refused)
             }
         }
     }
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Link({})", self.0.server)
+        write!(f, "Connection({})", self.0.server)
     }
 }
 
@@ -198,12 +198,12 @@ mod tests {
             fake.slots(0..SLOTS, 1);
             let urls: RedisUrls = format!("redis://127.0.0.1:{}", fake.port()).parse().unwrap();
             let losses = Arc::new(Losses::new(HealthReporter::default()));
-            let inboxes = Arc::new(Inboxes::new(losses));
-            let link = Link::open(urls.first(), verbs, inboxes).await.unwrap();
+            let receive_queues = Arc::new(ReceiveQueues::new(losses));
+            let link = Connection::open(urls.first(), verbs, receive_queues).await.unwrap();
             let channels = ["a".to_owned(), "b".to_owned()];
             link.subscribe(&channels).await.unwrap();
             link.unsubscribe(&channels).await.unwrap();
-            assert_eq!(link.0.pulse.leaving(), 0);
+            assert_eq!(link.0.liveness.leaving(), 0);
             link.ping().await.unwrap();
         }
     }
