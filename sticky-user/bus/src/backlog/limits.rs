@@ -12,10 +12,7 @@ pub(super) const PACKET: usize = 256;
 /// So many packets a client that polls may bring until it fetches.
 pub const UNFETCHED: usize = 256;
 
-/// The variable that says how much may wait for a client, in bytes.
-pub const CLIENT_BUFFER: &str = "STICKY_CLIENT_BUFFER";
-
-/// As much may when the variable is not set.
+/// As many bytes may wait for a client when nothing else is said.
 pub(super) const DEFAULT_CLIENT_BUFFER: usize = 2 << 20;
 
 /// How long a client that is behind may take until half of what may wait has left, and how long it may

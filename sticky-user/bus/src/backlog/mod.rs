@@ -36,5 +36,5 @@ mod send_order;
 mod tests;
 
 pub use client::Backlog;
-pub use limits::{CLIENT_BUFFER, UNFETCHED};
+pub use limits::UNFETCHED;
 pub use registry::Backlogs;

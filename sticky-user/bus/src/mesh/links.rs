@@ -38,22 +38,22 @@ struct Link {
 }
 
 impl Links {
-    /// Opens the links when the turn comes, and opens each again whenever it closes, until this is
+    /// Opens the links when the lease is held, and opens each again whenever it closes, until this is
     /// dropped or the worker leaves.
     pub(super) fn open(
         local: Arc<Local>,
         peers: impl Iterator<Item = (u32, PathBuf)>,
-        turn: &AcceptLease,
+        lease: &AcceptLease,
         membership: &Membership,
     ) -> Self {
         let open = |(slot, path)| {
             let (commands, requests) = unbounded_channel();
             let is_live = Arc::new(AtomicBool::new(false));
             let (local, live) = (Arc::clone(&local), Arc::clone(&is_live));
-            let (turn, leaving) = (turn.clone(), membership.clone());
+            let (lease, leaving) = (lease.clone(), membership.clone());
             membership.spawn_link(async move {
                 let keeping = async {
-                    turn.come().await;
+                    lease.held().await;
                     link::keep(slot, path, local, requests, live).await;
                 };
                 tokio::select! {

@@ -1,4 +1,4 @@
-//! A worker's membership in the mesh: from the moment when its turn comes to the moment when it is passed on.
+//! A worker's membership in the mesh: as long as it holds the accept lease.
 
 use std::future::Future;
 
@@ -29,7 +29,7 @@ impl Membership {
     }
 
     /// Leaves: returns when all links have ended. The other workers open theirs again, and get to the
-    /// worker that has the turn next.
+    /// worker that holds the lease next.
     pub(super) async fn leave(&self) {
         self.over.cancel();
         self.links.close();

@@ -10,8 +10,8 @@
 //! the moment its link closes, and one that comes is ready only when the others know what it wants.
 //! The sockets are the supervisor's, which takes no part in anything else here.
 //!
-//! A worker that is to take another's place joins when it is its turn, and that other one has left
-//! by then: at any time a slot has one worker in the mesh, and no client misses a message or gets
+//! A worker that is to take another's place joins when it holds the accept lease, and that other one has
+//! left by then: at any time a slot has one worker in the mesh, and no client misses a message or gets
 //! it twice.
 //!
 //! Delivery is at most once, and in order from each worker to each other.
@@ -95,16 +95,12 @@ pub struct Mesh {
 
 impl Mesh {
     /// Joins the mesh; returns when the workers that run know of this one, or at once when another
-    /// worker of the slot has the turn. `listener` is the socket of this worker's slot. Needs a
+    /// worker of the slot has the accept lease. `listener` is the socket of this worker's slot. Needs a
     /// tokio runtime.
-    pub async fn join(place: &Place, listener: OwnedFd) -> Result<Self, Error> {
-        Self::join_in_turn(place, listener, &AcceptLease::of_this_process()).await
-    }
-
-    async fn join_in_turn(
+    pub async fn join(
         place: &Place,
         listener: OwnedFd,
-        turn: &AcceptLease,
+        lease: &AcceptLease,
     ) -> Result<Self, Error> {
         let health = HealthReporter::default();
         let membership = Membership::default();
@@ -118,15 +114,15 @@ impl Mesh {
         let local = Arc::new(Local::new(node, place.slot));
         let others = (0..place.slots).filter(|slot| *slot != place.slot);
         let peers = others.map(|slot| (slot, socket(&place.directory, slot)));
-        let links = Arc::new(Links::open(Arc::clone(&local), peers, turn, &membership));
+        let links = Arc::new(Links::open(Arc::clone(&local), peers, lease, &membership));
         let mesh = Self { publisher, links, local, health };
-        let settling = mesh.clone().settle(turn.clone());
-        let mut guard = turn.part();
+        let settling = mesh.clone().settle(lease.clone());
+        let mut guard = lease.guard();
         // Others need not wait for this: it accepts as long as it is here.
         guard.prepared();
         let publisher = Arc::clone(&mesh.publisher);
-        tokio::spawn(publisher.serve_in_turn(listener, turn.clone(), guard));
-        if turn.has_come() {
+        tokio::spawn(publisher.serve_while_leased(listener, lease.clone(), guard));
+        if lease.is_held() {
             settling.await;
         } else {
             tokio::spawn(settling);
@@ -134,12 +130,12 @@ impl Mesh {
         Ok(mesh)
     }
 
-    /// Waits for the turn, and until the workers that run know of this one.
-    fn settle(self, turn: AcceptLease) -> impl Future<Output = ()> + Send {
-        let mut guard = turn.part();
+    /// Waits for the lease, and until the workers that run know of this one.
+    fn settle(self, lease: AcceptLease) -> impl Future<Output = ()> + Send {
+        let mut guard = lease.guard();
         async move {
             let settled = async {
-                turn.come().await;
+                lease.held().await;
                 self.links.settled().await;
                 // Those who answer are there, and open their own links at once.
                 let heard = self.publisher.heard_by(self.links.live());
@@ -148,7 +144,7 @@ impl Mesh {
             };
             tokio::select! {
                 () = settled => guard.prepared(),
-                () = turn.ends() => {}
+                () = lease.releasing() => {}
             }
         }
     }

@@ -51,17 +51,17 @@ enum Ended {
 }
 
 impl Publisher {
-    /// Serves those who open a link as long as it is this worker's turn. Then leaves the mesh.
-    pub(super) async fn serve_in_turn(
+    /// Serves those who open a link as long as this worker holds the lease. Then leaves the mesh.
+    pub(super) async fn serve_while_leased(
         self: Arc<Self>,
         listener: UnixListener,
-        turn: AcceptLease,
+        lease: AcceptLease,
         guard: LeaseGuard,
     ) {
-        turn.come().await;
+        lease.held().await;
         tokio::select! {
             biased;
-            () = turn.ends() => {}
+            () = lease.releasing() => {}
             () = self.accept(&listener) => {}
         }
         // Whoever comes now waits for the next worker.
