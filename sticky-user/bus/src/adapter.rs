@@ -21,9 +21,13 @@ use socketioxide_core::{Sid, Uid};
 use socketioxide_redis::{CustomRedisAdapter, RedisAdapterConfig, RedisAdapterCtr};
 
 use crate::backlog::Backlogs;
+use crate::bus::Bus;
 use crate::namespaces::Namespace;
 use crate::weight;
-use crate::{Bus, REQUEST_TIMEOUT};
+
+/// How long a request to all workers waits for those that count and do not answer: with Redis,
+/// those of a host that went without a word.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// As many answers of other workers lie between the bus and the adapter.
 const AT_HAND: usize = 16;
@@ -50,6 +54,10 @@ impl AdapterState {
         let config = RedisAdapterConfig::new()
             .with_request_timeout(REQUEST_TIMEOUT)
             .with_stream_buffer(AT_HAND);
+        let config = match bus.prefix() {
+            Some(prefix) => config.with_prefix(prefix),
+            None => config,
+        };
         Self { bus: bus.clone(), config }
     }
 

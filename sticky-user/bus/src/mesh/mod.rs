@@ -34,10 +34,9 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener as StdListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -52,41 +51,26 @@ use self::local::Local;
 use self::membership::Membership;
 use self::publisher::Publisher;
 use self::request::Request;
-use crate::Error;
+use crate::error::Error;
 use crate::health::{Health, HealthReporter};
+use crate::mesh_sockets;
 use crate::namespaces::Namespaces;
 use sticky_contract::lease::AcceptLease;
 
-/// The path of a slot's socket, in the directory that the supervisor names.
-pub fn socket(directory: &Path, slot: u32) -> PathBuf {
-    directory.join(socket_name(slot))
-}
-
-/// The name of a slot's socket.
-pub fn socket_name(slot: u32) -> String {
-    format!("bus-{slot}.sock")
-}
-
-/// Whether a file has a name as [`socket_name`] gives them.
-pub fn is_socket(name: &OsStr) -> bool {
-    let slot = name.to_str().and_then(|name| name.strip_prefix("bus-")?.strip_suffix(".sock"));
-    slot.is_some_and(|slot| slot.parse::<u32>().is_ok())
-}
-
 /// This worker's place in the mesh.
 #[derive(Debug)]
-pub struct Place {
+pub(crate) struct Place {
     /// Where the sockets of all slots are.
-    pub directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// This worker's slot.
-    pub slot: u32,
+    pub(crate) slot: u32,
     /// The number of slots.
-    pub slots: u32,
+    pub(crate) slots: u32,
 }
 
 /// The embedded bus. Clones share the links.
 #[derive(Clone, Debug)]
-pub struct Mesh {
+pub(crate) struct Mesh {
     publisher: Arc<Publisher>,
     links: Arc<Links>,
     local: Arc<Local>,
@@ -97,7 +81,7 @@ impl Mesh {
     /// Joins the mesh; returns when the workers that run know of this one, or at once when another
     /// worker of the slot has the accept lease. `listener` is the socket of this worker's slot. Needs a
     /// tokio runtime.
-    pub async fn join(
+    pub(crate) async fn join(
         place: &Place,
         listener: OwnedFd,
         lease: &AcceptLease,
@@ -113,7 +97,7 @@ impl Mesh {
 
         let local = Arc::new(Local::new(node, place.slot));
         let others = (0..place.slots).filter(|slot| *slot != place.slot);
-        let peers = others.map(|slot| (slot, socket(&place.directory, slot)));
+        let peers = others.map(|slot| (slot, mesh_sockets::path(&place.directory, slot)));
         let links = Arc::new(Links::open(Arc::clone(&local), peers, lease, &membership));
         let mesh = Self { publisher, links, local, health };
         let settling = mesh.clone().settle(lease.clone());
@@ -150,7 +134,7 @@ impl Mesh {
     }
 
     /// How it is doing. Its peers are the workers that hear this one.
-    pub fn health(&self) -> watch::Receiver<Health> {
+    pub(crate) fn health(&self) -> watch::Receiver<Health> {
         self.health.watch()
     }
 

@@ -21,7 +21,7 @@ struct Slots {
 impl Slots {
     fn open(slots: u32) -> Self {
         let directory = TempDir::new().unwrap();
-        let bind = |slot| StdListener::bind(socket(directory.path(), slot)).unwrap();
+        let bind = |slot| StdListener::bind(mesh_sockets::path(directory.path(), slot)).unwrap();
         let sockets = (0..slots).map(bind).collect();
         Self { directory, sockets }
     }

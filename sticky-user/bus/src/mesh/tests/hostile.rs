@@ -9,7 +9,7 @@ use super::super::frame::{Frame, MAX_FRAME};
 use super::*;
 
 async fn open(slots: &Slots, slot: u32) -> UnixStream {
-    UnixStream::connect(socket(slots.directory.path(), slot)).await.unwrap()
+    UnixStream::connect(mesh_sockets::path(slots.directory.path(), slot)).await.unwrap()
 }
 
 /// Waits until the other side closes it.
