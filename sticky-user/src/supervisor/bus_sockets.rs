@@ -8,7 +8,7 @@ use rustix::net::{SocketType, listen};
 
 use super::run_dir::RunDir;
 use crate::steering::Kept;
-use sticky_bus::mesh;
+use sticky_bus::mesh_sockets;
 
 /// As many may wait as the kernel allows.
 const BACKLOG: i32 = -1;
@@ -27,7 +27,7 @@ impl BusSockets {
     pub(super) fn restore(&mut self, run_dir: &RunDir) -> io::Result<Vec<u32>> {
         let mut restored = Vec::new();
         for (slot, socket) in (0..).zip(&mut self.0) {
-            if !run_dir.has_for_workers(&mesh::socket_name(slot)) {
+            if !run_dir.has_for_workers(&mesh_sockets::name(slot)) {
                 *socket = open(run_dir, slot)?;
                 restored.push(slot);
             }
@@ -48,7 +48,7 @@ impl BusSockets {
             listen(&*socket, BACKLOG)?;
             return Ok(None);
         }
-        run_dir.remove_for_workers(&mesh::socket_name(slot))?;
+        run_dir.remove_for_workers(&mesh_sockets::name(slot))?;
         *socket = open(run_dir, slot)?;
         Ok(Some((name(slot), socket)))
     }
@@ -73,7 +73,7 @@ impl BusSockets {
 }
 
 fn open(run_dir: &RunDir, slot: u32) -> io::Result<OwnedFd> {
-    run_dir.bind_for_workers(&mesh::socket_name(slot), SocketType::STREAM)
+    run_dir.bind_for_workers(&mesh_sockets::name(slot), SocketType::STREAM)
 }
 
 /// Whether somebody has shut the listener down, which ends it for good and for all who hold it.

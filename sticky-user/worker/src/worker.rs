@@ -80,7 +80,7 @@ impl Worker {
     }
 
     /// What carries broadcasts to the other workers: the Redis server that the supervisor names, else
-    /// the embedded bus, else [`Bus::Alone`]. It is joined at the first call.
+    /// the embedded bus, else [`Bus::alone`]. It is joined at the first call.
     ///
     /// ```no_run
     /// use socketioxide::SocketIo;

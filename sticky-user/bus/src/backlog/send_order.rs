@@ -1,4 +1,4 @@
-//! Who sends next: broadcasts that wait keep their order.
+//! Which broadcast is sent next: those that wait keep their order.
 
 use std::array;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
@@ -7,14 +7,14 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::account::Backlog;
+use super::client::Backlog;
 
-/// Queues of broadcasts that are of no client.
-const LANES: usize = 64;
+/// Locks of broadcasts that no client has sent.
+const STRIPES: usize = 64;
 
 /// The right to broadcast, held until that is done.
 #[derive(Debug)]
-pub struct Turn {
+pub(crate) struct SendPermit {
     _guard: OwnedMutexGuard<()>,
     _sender: Option<Sending>,
 }
@@ -23,15 +23,15 @@ pub struct Turn {
 #[derive(Debug)]
 struct Sending(Arc<Backlog>);
 
-/// Broadcasts that are of no client: those to the same rooms are sent one after the other.
+/// The order of broadcasts that no client has sent: those to the same rooms share a lock.
 #[derive(Debug)]
-pub(super) struct Lanes([Arc<Mutex<()>>; LANES]);
+pub(super) struct Stripes([Arc<Mutex<()>>; STRIPES]);
 
-impl Turn {
-    pub(super) async fn of(sender: Arc<Backlog>) -> Self {
-        let turn = Arc::clone(&sender.turn);
+impl SendPermit {
+    pub(super) async fn of_client(sender: Arc<Backlog>) -> Self {
+        let order = Arc::clone(&sender.send_order);
         let sending = Sending::by(sender);
-        Self { _guard: turn.lock_owned().await, _sender: Some(sending) }
+        Self { _guard: order.lock_owned().await, _sender: Some(sending) }
     }
 }
 
@@ -50,16 +50,16 @@ impl Drop for Sending {
     }
 }
 
-impl Lanes {
-    pub(super) async fn turn(&self, rooms: &impl Hash) -> Turn {
+impl Stripes {
+    pub(super) async fn send_permit(&self, rooms: &impl Hash) -> SendPermit {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(rooms);
-        // Where it goes is all that matters: the remainder is in bounds.
-        let lane = usize::try_from(hash % LANES as u64).unwrap_or_default();
-        Turn { _guard: Arc::clone(&self.0[lane]).lock_owned().await, _sender: None }
+        // The same rooms, the same lock, is all that matters: the remainder is in bounds.
+        let stripe = usize::try_from(hash % STRIPES as u64).unwrap_or_default();
+        SendPermit { _guard: Arc::clone(&self.0[stripe]).lock_owned().await, _sender: None }
     }
 }
 
-impl Default for Lanes {
+impl Default for Stripes {
     fn default() -> Self {
         Self(array::from_fn(|_| Arc::default()))
     }

@@ -1,29 +1,18 @@
-//! How the connection stands, and what the log says of it: one line when it is lost, one when it
-//! is back.
+//! What the log and the metrics say of the connection: of an outage, one line when it begins and one when
+//! it is over.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::RedisUrls;
 use super::losses::Losses;
+use super::urls::RedisUrls;
 use crate::health::HealthReporter;
 
-/// How the connection stands, to all nodes if it is a cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    /// Being made; nothing has gone wrong.
-    Connecting,
-    /// All subscriptions stand.
-    Up,
-    /// Not all do, for that reason.
-    Down(String),
-}
-
-/// Tells the log and the metrics when that changes.
+/// Tells when the connection is up, and when it is not.
 #[derive(Debug)]
-pub(super) struct Teller {
+pub(super) struct StateReporter {
     urls: RedisUrls,
     health: HealthReporter,
     losses: Arc<Losses>,
@@ -37,20 +26,13 @@ struct Outage {
     lost_before: u64,
 }
 
-impl Teller {
+impl StateReporter {
     pub(super) fn new(urls: &RedisUrls, health: HealthReporter, losses: Arc<Losses>) -> Self {
         Self { urls: urls.clone(), health, losses, outage: None, was_up: false }
     }
 
-    pub(super) fn tell(&mut self, state: State) {
-        match state {
-            State::Connecting => {}
-            State::Up => self.up(),
-            State::Down(reason) => self.down(&reason),
-        }
-    }
-
-    fn up(&mut self) {
+    /// All subscriptions stand.
+    pub(super) fn up(&mut self) {
         self.was_up = true;
         let Some(Outage { begin, lost_before }) = self.outage.take() else {
             self.health.up(true);
@@ -65,20 +47,24 @@ impl Teller {
         self.health.reconnected();
     }
 
-    fn down(&mut self, reason: &str) {
+    /// There is no connection, for this reason.
+    pub(super) fn down(&mut self, reason: &str) {
         if self.outage.is_some() {
             return;
         }
-        let part = if self.urls.is_cluster() { "a part of " } else { "" };
         let is = if self.was_up { "is lost" } else { "cannot be reached yet" };
         warn!(
-            "{part}{} {is}: {reason}; until it is back, broadcasts over it reach this worker's \
-             clients only",
+            "{} {is}: {reason}; until it is back, broadcasts reach this worker's clients only",
             self.name()
         );
         self.outage = Some(Outage { begin: Instant::now(), lost_before: self.losses.total() });
         self.health.up(false);
         self.health.peers(0);
+    }
+
+    /// So many other workers hear this one.
+    pub(super) fn peers(&self, peers: u16) {
+        self.health.peers(peers);
     }
 
     fn name(&self) -> String {
@@ -96,21 +82,18 @@ mod tests {
     fn each_outage_counts_once() {
         let health = HealthReporter::default();
         let losses = Arc::new(Losses::new(health.clone()));
-        let mut teller = Teller::new(&"redis://here".parse().unwrap(), health.clone(), losses);
-        let now = || *health.watch().borrow();
-        for (state, up, reconnects) in [
-            (State::Connecting, false, 0),
-            (State::Up, true, 0),
-            (State::Up, true, 0),
-            (State::Down("a".into()), false, 0),
-            (State::Down("b".into()), false, 0),
-            (State::Connecting, false, 0),
-            (State::Up, true, 1),
-            (State::Connecting, true, 1),
-            (State::Up, true, 1),
-        ] {
-            teller.tell(state);
-            assert_eq!(now(), Health { up, peers: 0, reconnects, dropped: 0, disconnected: 0 });
+        let urls = "redis://here".parse().unwrap();
+        let mut reporter = StateReporter::new(&urls, health.clone(), losses);
+        for (is_up, reconnects) in
+            [(true, 0), (true, 0), (false, 0), (false, 0), (true, 1), (true, 1), (false, 1)]
+        {
+            if is_up {
+                reporter.up()
+            } else {
+                reporter.down("of a test")
+            }
+            let expected = Health { up: is_up, reconnects, ..Health::default() };
+            assert_eq!(*health.watch().borrow(), expected);
         }
     }
 }

@@ -7,10 +7,10 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use redis::{PushInfo, PushKind, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::inboxes::Inboxes;
+use super::receive_queue::ReceiveQueues;
 
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
+pub(super) struct Liveness {
     beats: AtomicU64,
     /// Why the connection is lost. The first reason counts: others follow from it.
     reason: OnceLock<String>,
@@ -19,7 +19,7 @@ pub(super) struct Pulse {
     leaving: Mutex<HashSet<String>>,
 }
 
-impl Pulse {
+impl Liveness {
     /// Something came.
     pub(super) fn beat(&self) {
         self.beats.fetch_add(1, Ordering::Relaxed);
@@ -57,7 +57,7 @@ impl Pulse {
     }
 
     /// Takes what the server says unasked.
-    pub(super) fn hear(&self, push: PushInfo, inboxes: &Inboxes) {
+    pub(super) fn hear(&self, push: PushInfo, receive_queues: &ReceiveQueues) {
         self.beat();
         let mut data = push.data.into_iter();
         let mut text = || match data.next() {
@@ -72,7 +72,7 @@ impl Pulse {
                     // A lost connection has a successor, which hears the same.
                     && !self.lost.is_cancelled()
                 {
-                    inboxes.put(channel, message);
+                    receive_queues.put(channel, message);
                 }
             }
             PushKind::SUnsubscribe => {
@@ -112,17 +112,17 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_is_sent_away_unasked_has_to_come_anew() {
-        let inboxes = Inboxes::new(Arc::new(Losses::new(HealthReporter::default())));
-        let pulse = Pulse::default();
-        pulse.leave(&["a".into()]);
-        pulse.hear(push(PushKind::SSubscribe, &["a"]), &inboxes);
-        pulse.hear(push(PushKind::SMessage, &["a", "b"]), &inboxes);
-        pulse.hear(push(PushKind::SUnsubscribe, &["a"]), &inboxes);
-        assert!(!pulse.lost.is_cancelled());
-        pulse.hear(push(PushKind::SUnsubscribe, &["a"]), &inboxes);
-        assert!(pulse.lost.is_cancelled());
-        pulse.hear(push(PushKind::Disconnection, &[]), &inboxes);
-        assert_eq!(pulse.reason(), "a part of the cluster has moved to another node");
-        assert_eq!(pulse.beats(), 5);
+        let receive_queues = ReceiveQueues::new(Arc::new(Losses::new(HealthReporter::default())));
+        let liveness = Liveness::default();
+        liveness.leave(&["a".into()]);
+        liveness.hear(push(PushKind::SSubscribe, &["a"]), &receive_queues);
+        liveness.hear(push(PushKind::SMessage, &["a", "b"]), &receive_queues);
+        liveness.hear(push(PushKind::SUnsubscribe, &["a"]), &receive_queues);
+        assert!(!liveness.lost.is_cancelled());
+        liveness.hear(push(PushKind::SUnsubscribe, &["a"]), &receive_queues);
+        assert!(liveness.lost.is_cancelled());
+        liveness.hear(push(PushKind::Disconnection, &[]), &receive_queues);
+        assert_eq!(liveness.reason(), "a part of the cluster has moved to another node");
+        assert_eq!(liveness.beats(), 5);
     }
 }

@@ -1,4 +1,4 @@
-//! The account of one session.
+//! The backlog of one session.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,12 +9,19 @@ use socketioxide_core::Sid;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::book::Backlogs;
-use super::{PATIENCE, UNFETCHED};
+use super::by_id::ById;
+use super::limits::{CLIENT_TIMEOUT, Limits, UNFETCHED};
+
+/// What the backlogs of a worker share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) sessions: ById<Backlog>,
+}
 
 /// What waits for one session's client, and whether the session is heard meanwhile.
 pub struct Backlog {
-    backlogs: Backlogs,
+    shared: Arc<Shared>,
     id: OnceLock<Sid>,
     state: Mutex<State>,
     /// Something left, or the client was given up.
@@ -23,7 +30,7 @@ pub struct Backlog {
     /// Broadcasts of this client that are not done yet.
     pub(super) sending: AtomicUsize,
     /// They are sent one after the other.
-    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
+    pub(super) send_order: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -48,24 +55,29 @@ struct Brought {
     bytes: usize,
 }
 
+impl Shared {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limits: Limits::new(limit), sessions: ById::default() }
+    }
+}
+
 impl Backlog {
-    /// Of a session that is not joined yet.
-    pub fn new(backlogs: &Backlogs) -> Arc<Self> {
+    pub(super) fn sharing(shared: &Arc<Shared>) -> Arc<Self> {
         Arc::new(Self {
-            backlogs: backlogs.clone(),
+            shared: Arc::clone(shared),
             id: OnceLock::new(),
             state: Mutex::new(State { brought: Some(Brought::default()), ..State::default() }),
             left: Notify::new(),
             given_up: AtomicBool::new(false),
             sending: AtomicUsize::new(0),
-            turn: Arc::default(),
+            send_order: Arc::default(),
         })
     }
 
     /// The session has joined under this id: from now on broadcasts to it are counted.
     pub fn named(self: &Arc<Self>, id: Sid) {
         if self.id.set(id).is_ok() {
-            self.backlogs.enter(id, self);
+            self.shared.sessions.enter(id, self);
         }
     }
 
@@ -76,21 +88,21 @@ impl Backlog {
 
     /// A packet is to be sent to the client, of so many bytes at least.
     pub fn put(&self, bytes: usize) {
-        let weight = self.backlogs.packet().saturating_add(bytes);
+        let weight = self.shared.limits.packet().saturating_add(bytes);
         let mut state = self.lock();
         if state.is_gone {
             return;
         }
         state.waiting = state.waiting.saturating_add(weight);
         state.stuck.get_or_insert_with(Instant::now);
-        if state.waiting >= self.backlogs.limit() {
+        if state.waiting >= self.shared.limits.bytes() {
             state.behind.get_or_insert_with(Instant::now);
         }
     }
 
     /// Packets have left, and bytes of some: to the kernel, or in the answer to a request.
     pub fn took(&self, packets: usize, bytes: usize) {
-        let weight = packets.saturating_mul(self.backlogs.packet()).saturating_add(bytes);
+        let weight = packets.saturating_mul(self.shared.limits.packet()).saturating_add(bytes);
         let mut state = self.lock();
         state.waiting = state.waiting.saturating_sub(weight);
         state.stuck = (state.waiting > 0).then(Instant::now);
@@ -98,7 +110,7 @@ impl Backlog {
             brought.packets = brought.packets.saturating_sub(packets);
             brought.bytes = brought.bytes.saturating_sub(bytes);
         }
-        if state.behind.is_some() && state.waiting <= self.backlogs.limit() / 2 {
+        if state.behind.is_some() && state.waiting <= self.shared.limits.bytes() / 2 {
             state.behind = None;
         }
         drop(state);
@@ -129,7 +141,7 @@ impl Backlog {
     /// each may have an answer.
     pub async fn may_bring(&self, packets: usize, bytes: usize) {
         let fetches = self.until(|| self.is_given_up() || self.brings(packets, bytes));
-        if timeout(PATIENCE, fetches).await.is_err() {
+        if timeout(CLIENT_TIMEOUT, fetches).await.is_err() {
             self.give_up();
         }
         self.until(|| self.is_given_up() || !self.is_sending()).await;
@@ -143,7 +155,7 @@ impl Backlog {
         let Some(brought) = &mut state.brought else { return true };
         let fits =
             |has: usize, more, most| more == 0 || has == 0 || has.saturating_add(more) <= most;
-        if !fits(brought.bytes, bytes, self.backlogs.limit())
+        if !fits(brought.bytes, bytes, self.shared.limits.bytes())
             || !fits(brought.packets, packets, UNFETCHED)
         {
             return false;
@@ -159,7 +171,7 @@ impl Backlog {
     }
 
     /// Waits until it is not behind, or was given up, which happens now if it is late.
-    pub(super) async fn room(&self) {
+    pub(super) async fn capacity(&self) {
         while let Some(deadline) = self.deadline() {
             if deadline <= Instant::now() {
                 self.give_up();
@@ -193,13 +205,16 @@ impl Backlog {
         }
         let state = self.lock();
         let behind = state.behind?;
-        Some(state.stuck.map_or(behind, |stuck| stuck.min(behind)) + self.backlogs.patience())
+        Some(
+            state.stuck.map_or(behind, |stuck| stuck.min(behind))
+                + self.shared.limits.client_timeout(),
+        )
     }
 
     /// Ends the session: its client did not read what was sent to it.
     pub(super) fn give_up(&self) {
         if self.end() {
-            self.backlogs.count_given_up();
+            self.shared.limits.give_up();
         }
     }
 
@@ -264,7 +279,7 @@ fn keep(waker: &mut Option<Waker>, cx: &Context<'_>) {
 impl Drop for Backlog {
     fn drop(&mut self) {
         if let Some(id) = self.id.get() {
-            self.backlogs.leave(*id);
+            self.shared.sessions.leave(id);
         }
     }
 }

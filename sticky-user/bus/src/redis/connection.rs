@@ -9,31 +9,35 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Cmd, FromRedisValue, ProtocolVersion, RedisError, Value, cmd, pipe,
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, ProtocolVersion, RedisError,
+    ServerErrorKind, Value, cmd, pipe,
 };
 use tokio::time::{Instant, timeout};
 
-use super::inboxes::Inboxes;
-use super::pulse::Pulse;
+use super::commands::Commands;
+use super::error::RedisBusError;
+use super::liveness::Liveness;
+use super::receive_queue::ReceiveQueues;
 use super::server::Server;
-use super::verbs::Verbs;
-use crate::Error;
 
 /// A server from which nothing has come for as long, while it is asked for something, counts as
 /// gone.
-pub(super) const SILENCE: Duration = Duration::from_secs(2);
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Silence is made of so many moments. A process that was itself stopped for long wakes up within one
 /// of them, and reads what has come meanwhile in the next.
 const MOMENTS: u32 = 8;
 
 /// No answer takes longer, even from a server that is merely busy.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Another node of the cluster has that channel.
+const MOVED: ErrorKind = ErrorKind::Server(ServerErrorKind::Moved);
 
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The connection is lost; [`Link::reason`] says why.
+    /// The connection is lost; [`Connection::reason`] says why.
     Lost,
     /// The server is busy with something else.
     Late,
@@ -43,54 +47,54 @@ pub(super) enum Failure {
 
 /// A connection. Clones are of the same.
 #[derive(Clone)]
-pub(super) struct Link(Arc<Inner>);
+pub(super) struct Connection(Arc<Inner>);
 
 struct Inner {
     connection: MultiplexedConnection,
-    pulse: Arc<Pulse>,
-    verbs: Verbs,
+    liveness: Arc<Liveness>,
+    commands: Commands,
     server: Server,
 }
 
-impl Link {
-    /// Connects. What is heard goes to the inboxes.
+impl Connection {
+    /// Connects. What is heard goes to the receive_queues.
     pub(super) async fn open(
         server: &Server,
-        verbs: Verbs,
-        inboxes: Arc<Inboxes>,
-    ) -> Result<Self, Error> {
-        let pulse = Arc::new(Pulse::default());
-        let hearing = Arc::clone(&pulse);
+        commands: Commands,
+        receive_queues: Arc<ReceiveQueues>,
+    ) -> Result<Self, RedisBusError> {
+        let liveness = Arc::new(Liveness::default());
+        let hearing = Arc::clone(&liveness);
         let config = AsyncConnectionConfig::new().set_push_sender(move |push| {
-            hearing.hear(push, &inboxes);
+            hearing.hear(push, &receive_queues);
             Ok::<(), Infallible>(())
         });
         let connection = server.connect(ProtocolVersion::RESP3, config).await?;
         let server = server.clone();
-        Ok(Self(Arc::new(Inner { connection, pulse, verbs, server })))
+        Ok(Self(Arc::new(Inner { connection, liveness, commands, server })))
     }
 
     /// Waits until the connection is lost.
     pub(super) async fn lost(&self) {
-        self.0.pulse.lost().await;
+        self.0.liveness.lost().await;
     }
 
     pub(super) fn reason(&self) -> String {
-        self.0.pulse.reason().to_owned()
+        self.0.liveness.reason().to_owned()
     }
 
     pub(super) fn lose(&self, reason: impl Into<String>) {
-        self.0.pulse.lose(reason);
+        self.0.liveness.lose(reason);
     }
 
     /// Sends a message to all subscribers of `channel`.
     pub(super) async fn publish(&self, channel: &str, message: &[u8]) -> Result<(), Failure> {
-        self.ask::<Value>(cmd(self.0.verbs.publish).arg(channel).arg(message)).await.map(drop)
+        self.ask::<Value>(cmd(self.0.commands.publish).arg(channel).arg(message)).await.map(drop)
     }
 
     /// The number of subscribers.
     pub(super) async fn count(&self, channel: &str) -> Result<u16, Failure> {
-        let counts = cmd("PUBSUB").arg(self.0.verbs.count).arg(channel).to_owned();
+        let counts = cmd("PUBSUB").arg(self.0.commands.count).arg(channel).to_owned();
         let (_, count): (String, u16) = self.ask(&counts).await?;
         Ok(count)
     }
@@ -101,14 +105,14 @@ impl Link {
     }
 
     pub(super) async fn subscribe(&self, channels: &[String]) -> Result<(), Failure> {
-        self.for_each(self.0.verbs.subscribe, channels).await
+        self.for_each(self.0.commands.subscribe, channels).await
     }
 
     pub(super) async fn unsubscribe(&self, channels: &[String]) -> Result<(), Failure> {
-        self.0.pulse.leave(channels);
-        let answered = self.for_each(self.0.verbs.unsubscribe, channels).await;
+        self.0.liveness.leave(channels);
+        let answered = self.for_each(self.0.commands.unsubscribe, channels).await;
         // What the server says of it comes before its answer; of what it refused, nothing comes.
-        self.0.pulse.left(channels);
+        self.0.liveness.left(channels);
         answered
     }
 
@@ -137,15 +141,15 @@ impl Link {
         answer: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, Failure> {
         let mut answer = pin!(answer);
-        let until = Instant::now() + PATIENCE;
-        let mut beats = self.0.pulse.beats();
+        let until = Instant::now() + RESPONSE_TIMEOUT;
+        let mut beats = self.0.liveness.beats();
         let mut silent = 0;
         loop {
-            let answered = timeout(SILENCE / MOMENTS, async {
+            let answered = timeout(SILENCE_TIMEOUT / MOMENTS, async {
                 tokio::select! {
                     biased;
                     answer = &mut answer => Some(answer),
-                    () = self.0.pulse.lost() => None,
+                    () = self.0.liveness.lost() => None,
                 }
             });
             match answered.await {
@@ -154,10 +158,10 @@ impl Link {
                 Err(_) if Instant::now() >= until => return Err(Failure::Late),
                 Err(_) => {}
             }
-            let before = mem::replace(&mut beats, self.0.pulse.beats());
+            let before = mem::replace(&mut beats, self.0.liveness.beats());
             silent = if beats == before { silent + 1 } else { 0 };
             if silent == MOMENTS {
-                self.lose(format!("no answer within {} seconds", SILENCE.as_secs()));
+                self.lose(format!("no answer within {} seconds", SILENCE_TIMEOUT.as_secs()));
                 return Err(Failure::Lost);
             }
         }
@@ -165,45 +169,48 @@ impl Link {
 
     fn judge<T>(&self, answer: Result<T, RedisError>) -> Result<T, Failure> {
         match answer {
+            Err(error) if error.kind() == MOVED => {
+                self.lose("the bus's hash slot is on another node");
+                Err(Failure::Lost)
+            }
             Err(error) if error.is_unrecoverable_error() => {
                 self.lose(self.0.server.without_password(&error));
                 Err(Failure::Lost)
             }
             answer => {
-                self.0.pulse.beat();
+                self.0.liveness.beat();
                 answer.map_err(Failure::Refused)
             }
         }
     }
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Link({})", self.0.server)
+        write!(f, "Connection({})", self.0.server)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RedisUrls;
     use crate::health::HealthReporter;
-    use crate::redis::fake::{Fake, SLOTS};
+    use crate::redis::RedisUrls;
+    use crate::redis::fake::Fake;
     use crate::redis::losses::Losses;
 
     #[tokio::test]
     async fn channels_that_were_left_are_forgotten() {
-        for verbs in [Verbs::PLAIN, Verbs::SHARDED] {
+        for commands in [Commands::PLAIN, Commands::SHARDED] {
             let fake = Fake::start().await;
-            fake.slots(0..SLOTS, 1);
             let urls: RedisUrls = format!("redis://127.0.0.1:{}", fake.port()).parse().unwrap();
             let losses = Arc::new(Losses::new(HealthReporter::default()));
-            let inboxes = Arc::new(Inboxes::new(losses));
-            let link = Link::open(urls.first(), verbs, inboxes).await.unwrap();
+            let receive_queues = Arc::new(ReceiveQueues::new(losses));
+            let link = Connection::open(urls.first(), commands, receive_queues).await.unwrap();
             let channels = ["a".to_owned(), "b".to_owned()];
             link.subscribe(&channels).await.unwrap();
             link.unsubscribe(&channels).await.unwrap();
-            assert_eq!(link.0.pulse.leaving(), 0);
+            assert_eq!(link.0.liveness.leaving(), 0);
             link.ping().await.unwrap();
         }
     }
