@@ -5,8 +5,9 @@ use crate::{Redis, wait_until};
 /// Three masters, each with a third of the slots.
 #[derive(Debug)]
 pub struct Cluster {
+    host: String,
     urls: String,
-    _nodes: Vec<Redis>,
+    nodes: Vec<Redis>,
 }
 
 impl Cluster {
@@ -31,11 +32,42 @@ impl Cluster {
         }
         let url = |node: &Redis| format!("redis://{host}:{}/", node.port());
         let urls = nodes.iter().map(url).collect::<Vec<_>>().join(",");
-        Self { urls, _nodes: nodes }
+        Self { host: host.to_owned(), urls, nodes }
     }
 
     /// What to give to `--redis`.
     pub fn urls(&self) -> &str {
         &self.urls
+    }
+
+    /// The URL of the node that has a channel's hash slot.
+    pub fn url_of(&self, channel: &str) -> String {
+        format!("redis://{}:{}/", self.host, self.nodes[self.owner(channel)].port())
+    }
+
+    /// Gives a channel's hash slot to the next node.
+    pub fn hand_over(&self, channel: &str) {
+        let slot = self.command(0, &["cluster", "keyslot", channel]);
+        let from = self.owner(channel);
+        let to = (from + 1) % self.nodes.len();
+        let [source, target] = [from, to].map(|node| self.command(node, &["cluster", "myid"]));
+        self.command(to, &["cluster", "setslot", &slot, "importing", &source]);
+        self.command(from, &["cluster", "setslot", &slot, "migrating", &target]);
+        for node in
+            [to, from].into_iter().chain((0..self.nodes.len()).filter(|&n| n != to && n != from))
+        {
+            self.command(node, &["cluster", "setslot", &slot, "node", &target]);
+        }
+        assert_eq!(self.owner(channel), to, "it is there now");
+    }
+
+    /// The node that counts a channel, and does not name another.
+    fn owner(&self, channel: &str) -> usize {
+        let has = |node: &usize| !self.command(*node, &["spublish", channel, ""]).contains("MOVED");
+        (0..self.nodes.len()).find(has).expect("a node has the slot")
+    }
+
+    fn command(&self, node: usize, words: &[&str]) -> String {
+        self.nodes[node].command(&self.host, words).trim().to_owned()
     }
 }

@@ -2,8 +2,10 @@
 
 mod apt;
 mod bpf_linker;
+mod cache;
 mod chromium;
 mod client;
+pub(crate) mod deny;
 mod llvm;
 pub(crate) mod musl;
 mod nightly;
@@ -42,13 +44,16 @@ enum Part {
     Chromium,
     /// Rust and C for musl instead of glibc: for what `cargo xtask lint` checks
     Musl,
-    /// nginx, HAProxy and a hash from npm: for the benches, so not among everything
+    /// cargo-deny: for what `cargo xtask lint` checks of dependencies
+    Deny,
+    /// nginx, HAProxy, and packages of npm: for the benches, so not among everything
     Peers,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.what.is_empty() {
         all()?;
+        deny::install()?;
         return musl::install(&mut Apt::default());
     }
     let apt = &mut Apt::default();
@@ -59,9 +64,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Part::Redis => redis::install(apt)?,
             Part::Chromium => chromium::install(apt)?,
             Part::Musl => musl::install(apt)?,
+            Part::Deny => deny::install()?,
             Part::Peers => {
                 peers::proxies(apt);
-                peers::farmhash();
+                peers::javascript();
             }
         }
     }
@@ -102,9 +108,9 @@ pub(crate) fn proxies() {
     peers::proxies(&mut Apt::default());
 }
 
-/// farmhash for Node.js, where it can be had.
-pub(crate) fn farmhash() {
-    peers::farmhash();
+/// farmhash and Socket.IO's server for Node.js, where they can be had.
+pub(crate) fn javascript() {
+    peers::javascript();
 }
 
 fn install_ebpf(apt: &mut Apt) -> Result<Ebpf> {

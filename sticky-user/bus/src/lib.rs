@@ -1,6 +1,11 @@
-//! What workers tell each other, so that a broadcast reaches the clients of all of them.
+//! What the workers of `sticky` tell each other, so that a broadcast of Socket.IO reaches the clients of all
+//! of them.
 //!
 //! An application uses one type of [`Adapter`], and where it runs says what carries it:
+//!
+//! * under one supervisor, the embedded bus: a mesh of Unix sockets between the workers;
+//! * with `--redis`, and so on several hosts, a Redis server or a Redis Cluster;
+//! * started by hand, nothing.
 //!
 //! ```no_run
 //! use socketioxide::SocketIo;
@@ -8,7 +13,8 @@
 //! use sticky_bus::{Adapter, Bus};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let bus = Bus::from_env().await?;
+//! // As a worker: `worker.bus().await?` of the crate `sticky-worker`.
+//! let bus = Bus::alone();
 //! let (layer, io) = SocketIo::builder().with_adapter::<Adapter<_>>(bus.adapter()).build_layer();
 //! io.ns("/", async |socket: SocketRef<Adapter<_>>| {
 //!     socket.broadcast().emit("joined", &socket.id).await.ok();
@@ -17,133 +23,36 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What is promised
+//!
+//! Delivery is at most once, and in order from each worker to each other. A client gets all that is broadcast
+//! to it or is disconnected. An emit does not fail because the bus is lost: it reaches the clients of its own
+//! worker, and what did not get further is counted ([`Health`]). Nobody waits for a worker that has died.
+//!
+//! # Features
+//!
+//! * `redis` (on by default): Redis and Redis Cluster, with TLS. Without it, a worker that is told to use
+//!   Redis fails with an [`Error`] that says so.
 
 mod adapter;
-mod audience;
 pub mod backlog;
-mod driver;
-mod environment;
+mod backoff;
+mod bus;
 mod error;
 mod health;
-pub mod mesh;
+mod log_limit;
+mod mesh;
+pub mod mesh_sockets;
+mod namespaces;
+#[cfg(feature = "redis")]
 mod redis;
 mod report;
-mod scan;
-mod seldom;
+mod weight;
 
-use std::fmt;
-use std::time::Duration;
-
-use tokio::sync::watch;
-use tracing::debug;
-
-use self::audience::Audience;
-use self::health::HealthReporter;
-use self::mesh::Mesh;
-
-pub use adapter::{Acks, Adapter, AdapterState};
+pub use adapter::{Acks, Adapter, AdapterState, REQUEST_TIMEOUT};
+pub use bus::Bus;
 pub use error::Error;
 pub use health::Health;
-pub use redis::{InvalidRedisAuthorities, InvalidRedisUrl, RedisBus, RedisUrls};
-
-/// The variable that names the Redis server, for a worker; or, separated by commas, nodes of a
-/// Redis Cluster.
-pub const REDIS_VARIABLE: &str = "STICKY_REDIS";
-
-/// The variable that names a file with the certificates of the authorities that sign Redis's
-/// certificate (PEM), where that is not one which browsers trust.
-pub const REDIS_CA_VARIABLE: &str = "STICKY_REDIS_CA";
-
-/// How long a request to all workers waits for those that count and do not answer: with Redis,
-/// those of a host that went without a word.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What carries broadcasts to the other workers. Clones share one connection.
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum Bus {
-    /// Nothing: a broadcast reaches the clients of this worker only.
-    Alone,
-    /// The other workers of this supervisor.
-    Mesh(Mesh),
-    /// A Redis server, or a Redis Cluster.
-    Redis(RedisBus),
-}
-
-impl Bus {
-    /// Takes the bus that the environment names: the Redis server of `STICKY_REDIS`, else the
-    /// embedded bus whose socket the supervisor passed, else none.
-    pub async fn from_env() -> Result<Self, Error> {
-        let bus = match environment::redis()? {
-            Some(urls) => Self::redis(&urls).await?,
-            None => Self::embedded().await?,
-        };
-        if !matches!(bus, Self::Alone) {
-            report::start(bus.health());
-        }
-        Ok(bus)
-    }
-
-    /// The mesh whose socket the supervisor passed, or none.
-    async fn embedded() -> Result<Self, Error> {
-        let Some((place, socket)) = environment::mesh()? else {
-            debug!("no bus: broadcasts stay within this worker");
-            return Ok(Self::Alone);
-        };
-        debug!("broadcasts go through the embedded bus");
-        Ok(Self::Mesh(Mesh::join(&place, socket).await?))
-    }
-
-    /// Connects to the Redis server, or the Redis Cluster, after [`RedisUrls::check`].
-    ///
-    /// One that does not answer is no error here, and a connection that breaks later is none
-    /// either: broadcasts reach this worker's clients, and all others as soon as it answers.
-    pub async fn redis(urls: &RedisUrls) -> Result<Self, Error> {
-        let answers = match urls.check().await {
-            Err(error) if error.is_passing() => {
-                debug!("{error}");
-                false
-            }
-            result => result.map(|()| true)?,
-        };
-        let bus = RedisBus::connect(urls);
-        if answers {
-            bus.settled().await;
-        }
-        debug!("broadcasts go through Redis at {urls}");
-        Ok(Self::Redis(bus))
-    }
-
-    /// How it is doing, now and from now on.
-    pub fn health(&self) -> watch::Receiver<Health> {
-        match self {
-            Self::Alone => HealthReporter::default().watch(),
-            Self::Mesh(mesh) => mesh.health(),
-            Self::Redis(redis) => redis.health(),
-        }
-    }
-
-    /// What [`socketioxide::SocketIoBuilder::with_adapter`] asks for.
-    pub fn adapter(&self) -> AdapterState {
-        AdapterState::of(self)
-    }
-
-    /// The clients that its messages are for.
-    fn audience(&self) -> Option<&Audience> {
-        match self {
-            Self::Alone => None,
-            Self::Mesh(mesh) => Some(mesh.audience()),
-            Self::Redis(redis) => Some(redis.audience()),
-        }
-    }
-}
-
-impl fmt::Debug for Bus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Alone => "Alone",
-            Self::Mesh(_) => "Mesh",
-            Self::Redis(_) => "Redis",
-        })
-    }
-}
+#[cfg(feature = "redis")]
+pub use redis::{InvalidRedisAuthorities, InvalidRedisUrl, RedisBusError, RedisUrls};

@@ -23,7 +23,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 
-use sticky_contract::{SlotCount, SlotId};
+use sticky_contract::{SlotCount, SlotId, descriptor};
 use sticky_ebpf::Mapping;
 
 pub use choice::{Choice, Refusal, choose};
@@ -59,7 +59,7 @@ impl Plan {
 /// A descriptor for a worker, and its name.
 ///
 /// The first that it is given brings connections: `listener`, to accept on, or `connections`, to
-/// receive accepted ones from. From `adopted` it may receive those of a slot without a worker.
+/// receive accepted ones from. From `redistributed` it may receive those of a slot without a worker.
 #[derive(Debug)]
 pub struct Lent {
     /// Its name.
@@ -182,6 +182,7 @@ pub fn probe(mode: Mode) -> Result<(), Error> {
 
 impl Lent {
     fn listener(listeners: &Listeners, slot: SlotId) -> io::Result<Self> {
-        Ok(Self { name: "listener", descriptor: listeners.get(slot).try_clone_to_owned()? })
+        let descriptor = listeners.get(slot).try_clone_to_owned()?;
+        Ok(Self { name: descriptor::LISTENER, descriptor })
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{SocketFlags, acceptfrom_with};
-use sticky_contract::SlotId;
+use sticky_contract::{SlotId, descriptor};
 use sticky_ebpf::Mapping;
 
 use super::outbox::Outboxes;
@@ -35,7 +35,7 @@ impl Redistribution {
     }
 
     pub(super) fn lend(&self, slot: SlotId) -> io::Result<Lent> {
-        Ok(Lent { name: "adopted", descriptor: self.0.far(slot)? })
+        Ok(Lent { name: descriptor::REDISTRIBUTED, descriptor: self.0.far(slot)? })
     }
 
     /// Where the last worker of a slot has gone, the next one gets a socket that nobody has held.

@@ -4,7 +4,6 @@
 //! [`slot`] is the life of a slot as a pure state machine, `fleet` carries its wishes out. What one
 //! supervisor leaves to the next is held by the [`keeper`](crate::keeper).
 
-mod accept_leases;
 pub mod backoff;
 mod bus_sockets;
 pub mod control;
@@ -13,6 +12,7 @@ mod directory;
 mod error;
 mod fleet;
 mod handover;
+mod lease_files;
 mod limits;
 pub mod manifest;
 mod metrics;
@@ -34,6 +34,7 @@ pub mod upgrade;
 mod user;
 mod worker_stderr;
 
+use sticky_sys::inherited::Descriptors;
 use tracing::error;
 
 pub use error::Error;
@@ -52,8 +53,10 @@ pub async fn run(settings: &Settings, announce: impl FnOnce(&status::Status)) ->
     // Before anything that would have to be undone.
     let signals = Signals::install().step("handle signals")?;
     limits::raise_open_files();
-    let rollback = Rollback::from_env()?;
-    match start::fleet(settings, signals, &rollback).await {
+    let passed = Descriptors::of_this_process();
+    let mut passed = passed.step("read what was passed")?;
+    let rollback = Rollback::of_this_process(&mut passed);
+    match start::fleet(settings, signals, &mut passed, &rollback).await {
         Ok(fleet) => fleet.serve(announce).await,
         Err(failure) => {
             // Returns when there is nothing to go back to, or that fails as well.

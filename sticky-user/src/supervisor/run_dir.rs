@@ -16,7 +16,7 @@ use sticky_contract::SlotId;
 use super::directory::Directory;
 use super::slot::WorkerId;
 use super::{Error, User};
-use sticky_bus::mesh;
+use sticky_bus::mesh_sockets;
 
 /// The path of a Unix socket has room for 108 bytes, the last of them zero.
 const LONGEST_PATH: usize = 107;
@@ -262,6 +262,6 @@ fn is_ours(name: &OsStr) -> bool {
     };
     // Turn files and the one notify socket are of earlier versions.
     [LOCK, KEEPER, "notify.sock"].iter().any(|ours| name == *ours)
-        || mesh::is_socket(name)
+        || mesh_sockets::is_name(name)
         || of_a_slot().is_some()
 }

@@ -1,12 +1,13 @@
 //! From nothing, or from what an earlier supervisor left, to a fleet that serves.
 
+use sticky_sys::inherited::Descriptors;
 use tracing::{info, warn};
 
-use super::accept_leases::AcceptLeases;
 use super::bus_sockets::BusSockets;
 use super::control::Control;
 use super::fleet::{Fleet, Parts, Predecessor};
 use super::handover::HandoverWriter;
+use super::lease_files::LeaseFiles;
 use super::manifest::Manifest;
 use super::run_dir::RunDir;
 use super::service_manager::ServiceManager;
@@ -21,10 +22,11 @@ use crate::step::Step as _;
 pub(super) async fn fleet<'a>(
     settings: &'a Settings,
     signals: Signals,
+    passed: &mut Descriptors,
     rollback: &Rollback,
 ) -> Result<Fleet<'a>, Error> {
     let lock = |port| RunDir::lock(settings.control.as_deref(), port);
-    let stored = ServiceManager::take().step("take what the service manager stored")?;
+    let stored = ServiceManager::take(passed).step("take what the service manager stored")?;
     // Its lock first, where it is known: of two supervisors that start together, one gets it.
     let port = match (settings.plan.listen.port(), &stored) {
         (0, Some(handover)) => Manifest::read(&handover.note)?.listen.port(),
@@ -91,7 +93,7 @@ fn open(
         let bus = || BusSockets::open(&run_dir, slots);
         let bus = settings.embedded_bus.then(bus).transpose();
         let bus = bus.step("open the bus sockets of the slots")?;
-        let leases = AcceptLeases::open(slots).step("make the accept leases")?;
+        let leases = LeaseFiles::open(slots).step("make the accept leases")?;
         let keeper = KeeperClient::start(&run_dir.keeper(), spawn::keeper())?;
         let manager = ServiceManager::open().step("open a note for the next supervisor")?;
         Ok((control, bus, leases, HandoverWriter::new(keeper, manager)))
@@ -132,7 +134,7 @@ fn resume<'a>(
     let plan = Plan { listen: manifest.listen, mapping, ..settings.plan.clone() };
     let steering = steering::resume(mode, &plan, &mut left, manifest.noted.clone())?;
     let control = Control::resume(&mut left).step("take over the control socket")?;
-    let leases = AcceptLeases::resume(slots, &mut left).step("take over the accept leases")?;
+    let leases = LeaseFiles::resume(slots, &mut left).step("take over the accept leases")?;
     let bus = BusSockets::resume(slots, &mut left);
     if settings.embedded_bus && bus.is_none() {
         warn!("the earlier supervisor left no bus sockets: broadcasts do not cross workers");

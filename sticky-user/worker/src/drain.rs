@@ -84,12 +84,12 @@ impl Drain {
     }
 
     /// From the beginning to the moment when the next worker accepts.
-    pub(super) async fn hand_over(&self, turn: &AcceptLease) {
+    pub(super) async fn hand_over(&self, lease: &AcceptLease) {
         self.first.close();
         self.first.wait().await;
         self.last_call.cancel();
         self.queue_empty.cancelled().await;
-        turn.pass_on().await;
+        lease.release().await;
     }
 
     /// Waits until nobody is left, or those who are left say nothing: when hyper is told to end, it

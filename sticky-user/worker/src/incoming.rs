@@ -23,13 +23,13 @@ const CALM: Duration = Duration::from_secs(10);
 
 /// The connections of a slot, as a source for [`axum::serve()`].
 ///
-/// It begins when it is this worker's turn. At the last call it hands out what waits in the queue,
+/// It begins when this worker holds the accept lease. At the last call it hands out what waits in the queue,
 /// and then tells so.
 #[derive(Debug)]
 pub struct Incoming {
     source: Source,
     drain: Drain,
-    turn: AcceptLease,
+    lease: AcceptLease,
     /// No more can come.
     over: bool,
     full: Option<Full>,
@@ -43,15 +43,15 @@ struct Full {
 }
 
 impl Incoming {
-    pub(super) fn new(source: Source, drain: Drain, turn: AcceptLease) -> Self {
-        Self { source, drain, turn, over: false, full: None }
+    pub(super) fn new(source: Source, drain: Drain, lease: AcceptLease) -> Self {
+        Self { source, drain, lease, over: false, full: None }
     }
 
     async fn next(&mut self) -> io::Result<Accepted> {
         tokio::select! {
             biased;
             () = self.drain.last_call.cancelled() => {}
-            next = next_in_turn(&mut self.source, &self.turn), if !self.over => {
+            next = next_leased(&mut self.source, &self.lease), if !self.over => {
                 if let Some(connection) = next? {
                     return Ok(connection);
                 }
@@ -61,8 +61,8 @@ impl Incoming {
                 self.drain.last_call.cancelled().await;
             }
         }
-        // What waits is for whoever has the turn.
-        let waiting = if self.turn.has_come() { self.source.next_waiting() } else { Ok(None) };
+        // What waits is for the worker that holds the lease.
+        let waiting = if self.lease.is_held() { self.source.next_waiting() } else { Ok(None) };
         match waiting {
             Ok(Some(connection)) => Ok(connection),
             // For want of room it is the successor's, as what comes later.
@@ -77,8 +77,8 @@ impl Incoming {
     }
 }
 
-async fn next_in_turn(source: &mut Source, turn: &AcceptLease) -> io::Result<Option<Accepted>> {
-    turn.begun().await;
+async fn next_leased(source: &mut Source, lease: &AcceptLease) -> io::Result<Option<Accepted>> {
+    lease.prepared().await;
     source.next().await
 }
 

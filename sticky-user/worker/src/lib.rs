@@ -17,7 +17,6 @@
 
 mod connection;
 mod drain;
-mod environment;
 mod error;
 mod frames;
 mod incoming;
@@ -28,10 +27,11 @@ mod source;
 pub mod throttle;
 mod watchdog;
 mod websocket;
+mod worker;
 mod writing;
 
 pub use connection::Connection;
 pub use drain::Draining;
-pub use environment::Worker;
 pub use error::Error;
 pub use incoming::Incoming;
+pub use worker::Worker;

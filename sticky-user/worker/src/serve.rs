@@ -15,11 +15,8 @@ use super::connection::Peer;
 use super::drain::Drain;
 use super::source::Source;
 use super::{Draining, Error, Incoming, Worker, watchdog};
-use sticky_contract::lease::AcceptLease;
+use sticky_contract::message;
 use sticky_contract::notify::Notifier;
-
-/// Said with `READY=1` by a worker that serves connections of other slots too.
-const ADOPTS: &str = "X_STICKY_ADOPTS=1";
 
 impl Worker {
     /// Serves `router` until SIGTERM or SIGINT, then drains, and returns when the last connection
@@ -35,11 +32,11 @@ impl Worker {
         // Before the first client, who may be one of too many.
         let notifier = Notifier::from_env();
         let (slot, slots) = (self.slot(), self.slots());
-        let turn = AcceptLease::of_this_process();
+        let lease = self.lease;
         let Drain { draining, open, timeout, .. } = self.drain.clone();
-        let adopts = self.passed.adopted.is_some();
+        let redistributed = self.passed.redistributed.is_some();
         let source = Source::new(self.passed, slots).map_err(Error::Listener)?;
-        let incoming = Incoming::new(source, self.drain.clone(), turn.clone());
+        let incoming = Incoming::new(source, self.drain.clone(), lease.clone());
 
         let router = router
             .layer(map_request(with_socket_address))
@@ -51,7 +48,7 @@ impl Worker {
         tokio::pin!(server);
         if let Some(notifier) = &notifier {
             let mut states = vec![NotifyState::Ready];
-            states.extend(adopts.then_some(NotifyState::Custom(ADOPTS)));
+            states.extend(redistributed.then_some(NotifyState::Custom(message::REDISTRIBUTED)));
             states.extend(watchdog::start(notifier));
             notifier.tell_surely(&states);
         }
@@ -75,7 +72,7 @@ impl Worker {
         open.close();
         info!(slot, connections = open.len(), "draining");
         let drained = async {
-            let (ended, ()) = tokio::join!(server, self.drain.hand_over(&turn));
+            let (ended, ()) = tokio::join!(server, self.drain.hand_over(&lease));
             ended.map_err(Error::Serve)?;
             open.wait().await;
             Ok(())

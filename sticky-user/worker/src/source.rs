@@ -11,32 +11,23 @@ use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::room::Room;
+use sticky_contract::Source as InheritedSource;
 use sticky_sys::fd_passing;
 use sticky_sys::readiness::{self, Watched};
 
-/// What a supervisor may pass to a worker.
+/// Where connections come from, as a supervisor passes it.
 #[derive(Debug)]
 pub(super) struct Passed {
-    pub(super) way: Way,
-    /// A Unix socket that brings connections which waited at another slot, when that one had no
-    /// worker.
-    pub(super) adopted: Option<OwnedFd>,
-}
-
-/// How a slot's connections come.
-#[derive(Debug)]
-pub(super) enum Way {
-    /// A listener to accept on.
-    Listener(OwnedFd),
-    /// A Unix socket that brings connections which the supervisor accepted.
-    Connections(OwnedFd),
+    pub(super) source: InheritedSource,
+    /// See [`sticky_contract::Inherited::redistributed`].
+    pub(super) redistributed: Option<OwnedFd>,
 }
 
 /// The same, in the runtime's hands.
 #[derive(Debug)]
 pub(super) struct Source {
     slots_own: SlotsOwn,
-    adopted: Option<Connections>,
+    redistributed: Option<Connections>,
     room: Room,
 }
 
@@ -56,16 +47,18 @@ pub(super) type Accepted = (TcpStream, SocketAddr);
 impl Source {
     /// Of one of `slots` workers.
     pub(super) fn new(passed: Passed, slots: u32) -> io::Result<Self> {
-        let slots_own = match passed.way {
-            Way::Listener(listener) => {
+        let slots_own = match passed.source {
+            InheritedSource::Listener(listener) => {
                 let listener = StdListener::from(listener);
                 listener.set_nonblocking(true)?;
                 SlotsOwn::Listener(TcpListener::from_std(listener)?)
             }
-            Way::Connections(socket) => SlotsOwn::Connections(Connections::new(socket)?),
+            InheritedSource::Connections(socket) => {
+                SlotsOwn::Connections(Connections::new(socket)?)
+            }
         };
-        let adopted = passed.adopted.map(Connections::new).transpose()?;
-        Ok(Self { slots_own, adopted, room: Room::beside(slots) })
+        let redistributed = passed.redistributed.map(Connections::new).transpose()?;
+        Ok(Self { slots_own, redistributed, room: Room::beside(slots) })
     }
 
     /// Waits for the next connection; `None` when no more can come to this slot.
@@ -77,13 +70,13 @@ impl Source {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Accepted>>> {
         // First, since they have waited longer.
-        if let Some(adopted) = &self.adopted
-            && let Poll::Ready(next) = adopted.poll_next(cx, &self.room)
+        if let Some(redistributed) = &self.redistributed
+            && let Poll::Ready(next) = redistributed.poll_next(cx, &self.room)
         {
             match next.transpose() {
                 Some(next) => return Poll::Ready(next.map(Some)),
-                // No more are adopted.
-                None => self.adopted = None,
+                // No more will come.
+                None => self.redistributed = None,
             }
         }
         match &self.slots_own {
@@ -106,10 +99,10 @@ impl Source {
             SlotsOwn::Listener(listener) => accept_waiting(listener, &self.room),
             SlotsOwn::Connections(connections) => connections.next_waiting(&self.room),
         };
-        match (own, &self.adopted) {
-            (Ok(None), Some(adopted)) => adopted.next_waiting(&self.room),
-            (Err(error), Some(adopted)) if error.kind() == io::ErrorKind::WouldBlock => {
-                adopted.next_waiting(&self.room)
+        match (own, &self.redistributed) {
+            (Ok(None), Some(redistributed)) => redistributed.next_waiting(&self.room),
+            (Err(error), Some(redistributed)) if error.kind() == io::ErrorKind::WouldBlock => {
+                redistributed.next_waiting(&self.room)
             }
             (own, _) => own,
         }
@@ -128,7 +121,7 @@ fn accept_waiting(listener: &TcpListener, room: &Room) -> io::Result<Option<Acce
     room.look(listener)?;
     let (connection, _) = SockRef::from(listener).accept()?;
     connection.set_nonblocking(true)?;
-    adopt(Some(connection.into()))
+    taken(Some(connection.into()))
 }
 
 impl Connections {
@@ -140,13 +133,13 @@ impl Connections {
         loop {
             let mut ready = ready!(self.0.poll_read_ready(cx))?;
             if let Ok(received) = ready.try_io(|socket| receive(socket.get_ref(), room)) {
-                return Poll::Ready(received.and_then(adopt));
+                return Poll::Ready(received.and_then(taken));
             }
         }
     }
 
     fn next_waiting(&self, room: &Room) -> io::Result<Option<Accepted>> {
-        adopt(receive(self.0.get_ref(), room)?)
+        taken(receive(self.0.get_ref(), room)?)
     }
 }
 
@@ -158,7 +151,7 @@ fn receive(socket: &OwnedFd, room: &Room) -> io::Result<Option<OwnedFd>> {
     Ok(connection.inspect(|connection| room.take(connection)))
 }
 
-fn adopt(connection: Option<OwnedFd>) -> io::Result<Option<Accepted>> {
+fn taken(connection: Option<OwnedFd>) -> io::Result<Option<Accepted>> {
     let Some(connection) = connection else {
         return Ok(None);
     };
@@ -183,20 +176,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn adopted_connections_come_beside_the_slots_own() {
+    async fn redistributed_connections_come_beside_the_slots_own() {
         let listener = StdListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (near, far) = fd_passing::pair(10).unwrap();
-        let way = Way::Listener(listener.into());
-        let mut source = Source::new(Passed { way, adopted: Some(far) }, 1).unwrap();
+        let source = InheritedSource::Listener(listener.into());
+        let mut source = Source::new(Passed { source, redistributed: Some(far) }, 1).unwrap();
 
-        let (adopted, client) = connection();
-        fd_passing::send(&near, adopted.as_fd()).unwrap();
+        let (redistributed, client) = connection();
+        fd_passing::send(&near, redistributed.as_fd()).unwrap();
         let (_, peer) = source.next().await.unwrap().unwrap();
         assert_eq!(peer, client.local_addr().unwrap());
 
-        let (adopted, client) = connection();
-        fd_passing::send(&near, adopted.as_fd()).unwrap();
+        let (redistributed, client) = connection();
+        fd_passing::send(&near, redistributed.as_fd()).unwrap();
         let own = StdStream::connect(address).unwrap();
         let mut waiting = [(); 2].map(|()| source.next_waiting().unwrap().unwrap().1);
         let mut expected = [own, client].map(|client| client.local_addr().unwrap());
@@ -209,14 +202,21 @@ mod tests {
         assert!(source.next_waiting().unwrap().is_none());
         let own = StdStream::connect(address).unwrap();
         let (_, peer) = source.next().await.unwrap().unwrap();
-        assert_eq!(peer, own.local_addr().unwrap(), "the end of the adopted is not the end");
+        assert_eq!(
+            peer,
+            own.local_addr().unwrap(),
+            "the end of the redistributed ones is not the end"
+        );
     }
 
     #[tokio::test]
     async fn the_end_of_the_slots_own_is_the_end() {
         let (near, far) = fd_passing::pair(10).unwrap();
-        let (_stays_open, adopted) = fd_passing::pair(10).unwrap();
-        let passed = Passed { way: Way::Connections(far), adopted: Some(adopted) };
+        let (_stays_open, redistributed) = fd_passing::pair(10).unwrap();
+        let passed = Passed {
+            source: InheritedSource::Connections(far),
+            redistributed: Some(redistributed),
+        };
         let mut source = Source::new(passed, 1).unwrap();
         drop(near);
         assert!(source.next().await.unwrap().is_none());

@@ -21,30 +21,27 @@ struct Slots {
 impl Slots {
     fn open(slots: u32) -> Self {
         let directory = TempDir::new().unwrap();
-        let bind = |slot| StdListener::bind(socket(directory.path(), slot)).unwrap();
+        let bind = |slot| StdListener::bind(mesh_sockets::path(directory.path(), slot)).unwrap();
         let sockets = (0..slots).map(bind).collect();
         Self { directory, sockets }
     }
 
     async fn join(&self, slot: u32) -> Mesh {
+        self.join_with(slot, &AcceptLease::unshared()).await
+    }
+
+    async fn join_with(&self, slot: u32, lease: &AcceptLease) -> Mesh {
         let slots = u32::try_from(self.sockets.len()).unwrap();
         let place = Place { directory: self.directory.path().into(), slot, slots };
         let socket = self.sockets[slot as usize].try_clone().unwrap();
-        Mesh::join(&place, socket.into()).await.unwrap()
+        Mesh::join(&place, socket.into(), lease).await.unwrap()
     }
 
-    async fn join_by(&self, slot: u32, turn: &AcceptLease) -> Mesh {
-        let slots = u32::try_from(self.sockets.len()).unwrap();
-        let place = Place { directory: self.directory.path().into(), slot, slots };
-        let socket = self.sockets[slot as usize].try_clone().unwrap();
-        Mesh::join_in_turn(&place, socket.into(), turn).await.unwrap()
-    }
-
-    /// The turn of one of those who share one.
-    fn turn(&self) -> AcceptLease {
+    /// The lease of one of several workers that share one.
+    fn lease(&self) -> AcceptLease {
         let mut options = std::fs::File::options();
         options.read(true).write(true).create(true).truncate(false);
-        AcceptLease::by(options.open(self.directory.path().join("turn")).unwrap())
+        AcceptLease::on(options.open(self.directory.path().join("lease")).unwrap())
     }
 
     /// A worker in a runtime of its own, which takes its links with it when it dies.
@@ -57,7 +54,8 @@ impl Slots {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
-                let mesh = Mesh::join(&place, socket.into()).await.unwrap();
+                let lease = AcceptLease::unshared();
+                let mesh = Mesh::join(&place, socket.into(), &lease).await.unwrap();
                 let _messages = mesh.subscribe(channel.into(), 8).await;
                 ready.send(()).unwrap();
                 let _ = ended.await;
@@ -152,18 +150,18 @@ async fn a_successor_joins_when_its_predecessor_has_left() {
     });
     let mut heard_by_a = a.subscribe("news".into(), 8).await;
 
-    let turns = [slots.turn(), slots.turn()];
-    let first = slots.join_by(1, &turns[0]).await;
+    let leases = [slots.lease(), slots.lease()];
+    let first = slots.join_with(1, &leases[0]).await;
     let mut heard_by_first = first.subscribe("news".into(), 8).await;
-    let second = slots.join_by(1, &turns[1]).await;
+    let second = slots.join_with(1, &leases[1]).await;
     let mut heard_by_second = second.subscribe("news".into(), 8).await;
     assert_eq!((a.workers("news"), second.health().borrow().up), (2, false));
     a.publish("news", b"for the first").await.unwrap();
     assert_eq!(next(&mut heard_by_first).await.1, b"for the first");
 
     let patience = std::time::Duration::from_secs(20);
-    timeout(patience, turns[0].pass_on()).await.unwrap();
-    timeout(patience, turns[1].begun()).await.unwrap();
+    timeout(patience, leases[0].release()).await.unwrap();
+    timeout(patience, leases[1].prepared()).await.unwrap();
     assert!(second.health().borrow().up);
     assert_eq!((a.workers("news"), second.workers("news")), (2, 2), "all know each other");
     a.publish("news", b"for the second").await.unwrap();
@@ -175,4 +173,30 @@ async fn a_successor_joins_when_its_predecessor_has_left() {
     assert_eq!(next(&mut heard_by_a).await.1, b"more");
     assert_eq!(most_peers.load(Ordering::Relaxed), 1, "a slot has one worker at a time");
     watching.abort();
+}
+
+#[tokio::test]
+async fn a_broadcast_is_encoded_once_and_takes_one_lock() {
+    /// Counts how often it is encoded.
+    struct Content(std::cell::Cell<u64>);
+
+    impl Serialize for Content {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.0.set(self.0.get() + 1);
+            serializer.serialize_str("hot")
+        }
+    }
+
+    let slots = Slots::open(3);
+    let (a, b, c) = tokio::join!(slots.join(0), slots.join(1), slots.join(2));
+    let mut heard = [b.subscribe("news".into(), 8).await, c.subscribe("news".into(), 8).await];
+    let content = Content(Default::default());
+    let before = a.publisher.locks.load(Ordering::Relaxed);
+    a.broadcast("news", &content).await.unwrap();
+    // Nothing else locks meanwhile: nobody comes, goes or subscribes.
+    assert_eq!(a.publisher.locks.load(Ordering::Relaxed) - before, 1);
+    assert_eq!(content.0.get(), 1);
+    for heard in &mut heard {
+        assert_eq!(next(heard).await, ("news".into(), rmp_serde::to_vec("hot").unwrap()));
+    }
 }

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::ioctl_fionread;
-use sticky_contract::{PerSlot, SlotId};
+use sticky_contract::{PerSlot, SlotId, descriptor};
 use sticky_ebpf::Mapping;
 use tokio::sync::watch;
 
@@ -158,7 +158,7 @@ impl Steer for FdPassing {
 impl Lend for FdPassing {
     fn lend(&self, slot: SlotId) -> io::Result<Vec<Lent>> {
         let descriptor = self.outboxes.far(slot)?;
-        Ok(vec![Lent { name: "connections", descriptor }])
+        Ok(vec![Lent { name: descriptor::CONNECTIONS, descriptor }])
     }
 
     fn repair(

@@ -35,11 +35,11 @@ use self::repair::FaultHistory;
 use self::slot_runtime::SlotRuntime;
 use self::upgrade::Becoming;
 use self::watch::Watch;
-use super::accept_leases::AcceptLeases;
 use super::bus_sockets::BusSockets;
 use super::control::Control;
 use super::deadline::at;
 use super::handover::HandoverWriter;
+use super::lease_files::LeaseFiles;
 use super::process::Ended;
 use super::run_dir::RunDir;
 use super::signals::Signals;
@@ -88,7 +88,7 @@ enum FleetEvent {
 pub(super) struct Parts {
     pub(super) steering: Box<dyn Steering>,
     pub(super) bus: Option<BusSockets>,
-    pub(super) leases: AcceptLeases,
+    pub(super) leases: LeaseFiles,
     pub(super) control: Control,
     pub(super) signals: Signals,
     pub(super) handover: HandoverWriter,

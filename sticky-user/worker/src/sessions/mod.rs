@@ -40,7 +40,6 @@ use self::registry::Registry;
 use self::session::Session;
 use super::Worker;
 use sticky_bus::backlog::Backlogs;
-use sticky_contract::lease::AcceptLease;
 
 /// Closes the sessions of `io` when the worker drains. `routes` have the layer of `io` already,
 /// and every connect handler begins with [`joined`].
@@ -54,7 +53,7 @@ use sticky_contract::lease::AcceptLease;
 ///
 /// Outside of a tokio runtime.
 pub fn close_on_drain<A: Adapter>(worker: &Worker, io: SocketIo<A>, routes: Router) -> Router {
-    let registry = Arc::new(Registry::new(worker.draining(), AcceptLease::of_this_process()));
+    let registry = Arc::new(Registry::new(worker.draining(), worker.lease.clone()));
     let engine = &io.config().engine_config;
     Backlogs::of_this_process().fit(engine.max_buffer_size);
     let drain = worker.drain.clone();

@@ -17,7 +17,7 @@ const MOST_ENDED: usize = 65_536;
 #[derive(Debug)]
 pub(super) struct Registry {
     draining: Draining,
-    turn: AcceptLease,
+    lease: AcceptLease,
     /// Sessions over a WebSocket whose client has not joined, or goes over to it.
     pub(super) joining: TaskTracker,
     /// Sessions whose requests may still come.
@@ -50,10 +50,10 @@ pub(super) enum Known {
 }
 
 impl Registry {
-    pub(super) fn new(draining: Draining, turn: AcceptLease) -> Self {
+    pub(super) fn new(draining: Draining, lease: AcceptLease) -> Self {
         Self {
             draining,
-            turn,
+            lease,
             joining: TaskTracker::new(),
             polling: TaskTracker::new(),
             engine: OnceLock::new(),
@@ -88,14 +88,14 @@ impl Registry {
         self.lock().by_id.insert(id.into(), session.number);
         // The successor may get the next request. Those that were there before: see `leave_word`.
         if self.draining.has_begun() {
-            self.turn.words().leave([id]);
+            self.lease.closed_sessions().record([id]);
         }
     }
 
     /// Tells the successor which sessions are not its own and not unknown either.
     pub(super) fn leave_word(&self) {
         let ids: Vec<String> = self.lock().by_id.keys().cloned().collect();
-        self.turn.words().leave(ids.iter().map(String::as_str));
+        self.lease.closed_sessions().record(ids.iter().map(String::as_str));
     }
 
     pub(super) fn find(&self, id: &str) -> Known {
@@ -106,7 +106,7 @@ impl Registry {
             None if book.ended.contains(id) => return Known::Ended,
             None => drop(book),
         }
-        if self.turn.words().found(id) { Known::Ended } else { Known::Unknown }
+        if self.lease.closed_sessions().contains(id) { Known::Ended } else { Known::Unknown }
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Session>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::super::publisher::PATIENCE;
+use super::super::publisher::STUCK_TIMEOUT;
 use super::*;
 
 const MEBIBYTE: usize = 1 << 20;
@@ -36,7 +36,7 @@ async fn those_that_do_not_read_are_given_up_together() {
     let begin = Instant::now();
     tokio::join!(publish(&a, 100), hear(&mut heard_by_d, 100, Duration::ZERO));
     let held_up = begin.elapsed();
-    assert!(held_up < 2 * PATIENCE, "{held_up:?}");
+    assert!(held_up < 2 * STUCK_TIMEOUT, "{held_up:?}");
     let dropped = a.health().borrow().dropped;
     assert!((60..200).contains(&dropped), "100 MiB do not wait for two: {dropped}");
 }
@@ -49,7 +49,7 @@ async fn one_that_reads_slowly_gets_all() {
     let mut fast = c.subscribe("news".into(), 8).await;
     tokio::join!(
         publish(&a, 200),
-        hear(&mut slow, 200, PATIENCE / 2),
+        hear(&mut slow, 200, STUCK_TIMEOUT / 2),
         hear(&mut fast, 200, Duration::ZERO)
     );
     assert_eq!(a.health().borrow().dropped, 0);
@@ -70,18 +70,18 @@ async fn all_together_have_one_budget() {
             sent += 2;
         }
     };
-    assert!(timeout(PATIENCE / 2, sending).await.is_err());
+    assert!(timeout(STUCK_TIMEOUT / 2, sending).await.is_err());
     assert!((60..70).contains(&sent), "{sent} MiB wait");
 }
 
 #[tokio::test]
 async fn what_a_worker_said_before_it_left_is_heard() {
     let slots = Slots::open(2);
-    let turn = slots.turn();
-    let (a, b) = tokio::join!(slots.join_by(0, &turn), slots.join(1));
+    let lease = slots.lease();
+    let (a, b) = tokio::join!(slots.join_with(0, &lease), slots.join(1));
     let mut heard = b.subscribe("news".into(), 1).await;
     publish(&a, 20).await;
-    tokio::join!(turn.pass_on(), hear(&mut heard, 20, Duration::ZERO));
+    tokio::join!(lease.release(), hear(&mut heard, 20, Duration::ZERO));
     assert_eq!(a.health().borrow().dropped, 0);
     a.publish("news", b"too late").await.unwrap();
     assert_eq!(a.health().borrow().dropped, 1);
@@ -90,11 +90,11 @@ async fn what_a_worker_said_before_it_left_is_heard() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_leaves_does_not_wait_long_and_counts_what_is_not_read() {
     let slots = Slots::open(2);
-    let turn = slots.turn();
-    let (a, b) = tokio::join!(slots.join_by(0, &turn), slots.join(1));
+    let lease = slots.lease();
+    let (a, b) = tokio::join!(slots.join_with(0, &lease), slots.join(1));
     let _unread = b.subscribe("news".into(), 1).await;
     publish(&a, 20).await;
-    turn.pass_on().await;
+    lease.release().await;
     let dropped = a.health().borrow().dropped;
     assert!((10..=20).contains(&dropped), "{dropped}");
 }
