@@ -43,8 +43,8 @@ impl Worker {
             Backlogs::of_this_process().set_limit(bytes);
         }
         Ok(Self {
-            slot: inherited.slot,
-            slots: inherited.slots,
+            slot: inherited.slot.get(),
+            slots: inherited.slots.get(),
             mode: inherited.mode,
             drain: Drain::new(inherited.drain_timeout.unwrap_or(DRAIN_TIMEOUT)),
             passed: Passed { source: inherited.source, redistributed: inherited.redistributed },
