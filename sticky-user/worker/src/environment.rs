@@ -1,12 +1,13 @@
 //! What a supervisor tells its worker.
 
 use std::env;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::drain::Drain;
 use super::source::{Passed, Way};
-use super::{Draining, Error};
+use super::{Draining, Error, Timeouts};
 use sticky_bus::backlog::{Backlogs, CLIENT_BUFFER};
 use sticky_sys::inherited;
 
@@ -21,6 +22,8 @@ pub struct Worker {
     mode: String,
     pub(super) drain: Drain,
     pub(super) passed: Passed,
+    pub(super) max_connections: Option<NonZeroU32>,
+    pub(super) timeouts: Timeouts,
 }
 
 impl Worker {
@@ -42,7 +45,15 @@ impl Worker {
             mode: variable("STICKY_MODE", "the name of a mode")?.unwrap_or_default(),
             drain: Drain::new(drain_timeout),
             passed: passed()?,
+            max_connections: variable("STICKY_MAX_CONNECTIONS", "a number from 1")?,
+            timeouts: Timeouts::default(),
         })
+    }
+
+    /// Waits for clients as long as `timeouts` says.
+    #[must_use]
+    pub fn with_timeouts(self, timeouts: Timeouts) -> Self {
+        Self { timeouts, ..self }
     }
 
     /// The slot that this worker serves, from 0.
@@ -83,7 +94,7 @@ fn passed() -> Result<Passed, Error> {
         };
         Way::Listener(listener.ok_or(Error::NoListener)?)
     };
-    Ok(Passed { way, adopted: take("adopted")? })
+    Ok(Passed { way, redistributed: take("adopted")? })
 }
 
 fn variable<T: FromStr>(name: &'static str, expected: &'static str) -> Result<Option<T>, Error> {

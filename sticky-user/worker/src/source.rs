@@ -20,7 +20,7 @@ pub(super) struct Passed {
     pub(super) way: Way,
     /// A Unix socket that brings connections which waited at another slot, when that one had no
     /// worker.
-    pub(super) adopted: Option<OwnedFd>,
+    pub(super) redistributed: Option<OwnedFd>,
 }
 
 /// How a slot's connections come.
@@ -36,7 +36,7 @@ pub(super) enum Way {
 #[derive(Debug)]
 pub(super) struct Source {
     slots_own: SlotsOwn,
-    adopted: Option<Connections>,
+    redistributed: Option<Connections>,
     room: Room,
 }
 
@@ -64,8 +64,8 @@ impl Source {
             }
             Way::Connections(socket) => SlotsOwn::Connections(Connections::new(socket)?),
         };
-        let adopted = passed.adopted.map(Connections::new).transpose()?;
-        Ok(Self { slots_own, adopted, room: Room::beside(slots) })
+        let redistributed = passed.redistributed.map(Connections::new).transpose()?;
+        Ok(Self { slots_own, redistributed, room: Room::beside(slots) })
     }
 
     /// Waits for the next connection; `None` when no more can come to this slot.
@@ -77,13 +77,13 @@ impl Source {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Accepted>>> {
         // First, since they have waited longer.
-        if let Some(adopted) = &self.adopted
-            && let Poll::Ready(next) = adopted.poll_next(cx, &self.room)
+        if let Some(redistributed) = &self.redistributed
+            && let Poll::Ready(next) = redistributed.poll_next(cx, &self.room)
         {
             match next.transpose() {
                 Some(next) => return Poll::Ready(next.map(Some)),
-                // No more are adopted.
-                None => self.adopted = None,
+                // No more are redistributed.
+                None => self.redistributed = None,
             }
         }
         match &self.slots_own {
@@ -106,20 +106,12 @@ impl Source {
             SlotsOwn::Listener(listener) => accept_waiting(listener, &self.room),
             SlotsOwn::Connections(connections) => connections.next_waiting(&self.room),
         };
-        match (own, &self.adopted) {
-            (Ok(None), Some(adopted)) => adopted.next_waiting(&self.room),
-            (Err(error), Some(adopted)) if error.kind() == io::ErrorKind::WouldBlock => {
-                adopted.next_waiting(&self.room)
+        match (own, &self.redistributed) {
+            (Ok(None), Some(redistributed)) => redistributed.next_waiting(&self.room),
+            (Err(error), Some(redistributed)) if error.kind() == io::ErrorKind::WouldBlock => {
+                redistributed.next_waiting(&self.room)
             }
             (own, _) => own,
-        }
-    }
-
-    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
-        match &self.slots_own {
-            SlotsOwn::Listener(listener) => listener.local_addr(),
-            // The port is the supervisor's; each connection knows its own address.
-            SlotsOwn::Connections(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
@@ -128,7 +120,7 @@ fn accept_waiting(listener: &TcpListener, room: &Room) -> io::Result<Option<Acce
     room.look(listener)?;
     let (connection, _) = SockRef::from(listener).accept()?;
     connection.set_nonblocking(true)?;
-    adopt(Some(connection.into()))
+    with_peer(Some(connection.into()))
 }
 
 impl Connections {
@@ -140,13 +132,13 @@ impl Connections {
         loop {
             let mut ready = ready!(self.0.poll_read_ready(cx))?;
             if let Ok(received) = ready.try_io(|socket| receive(socket.get_ref(), room)) {
-                return Poll::Ready(received.and_then(adopt));
+                return Poll::Ready(received.and_then(with_peer));
             }
         }
     }
 
     fn next_waiting(&self, room: &Room) -> io::Result<Option<Accepted>> {
-        adopt(receive(self.0.get_ref(), room)?)
+        with_peer(receive(self.0.get_ref(), room)?)
     }
 }
 
@@ -158,7 +150,7 @@ fn receive(socket: &OwnedFd, room: &Room) -> io::Result<Option<OwnedFd>> {
     Ok(connection.inspect(|connection| room.take(connection)))
 }
 
-fn adopt(connection: Option<OwnedFd>) -> io::Result<Option<Accepted>> {
+fn with_peer(connection: Option<OwnedFd>) -> io::Result<Option<Accepted>> {
     let Some(connection) = connection else {
         return Ok(None);
     };
@@ -183,20 +175,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn adopted_connections_come_beside_the_slots_own() {
+    async fn redistributed_connections_come_beside_the_slots_own() {
         let listener = StdListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (near, far) = fd_passing::pair(10).unwrap();
         let way = Way::Listener(listener.into());
-        let mut source = Source::new(Passed { way, adopted: Some(far) }, 1).unwrap();
+        let mut source = Source::new(Passed { way, redistributed: Some(far) }, 1).unwrap();
 
-        let (adopted, client) = connection();
-        fd_passing::send(&near, adopted.as_fd()).unwrap();
+        let (redistributed, client) = connection();
+        fd_passing::send(&near, redistributed.as_fd()).unwrap();
         let (_, peer) = source.next().await.unwrap().unwrap();
         assert_eq!(peer, client.local_addr().unwrap());
 
-        let (adopted, client) = connection();
-        fd_passing::send(&near, adopted.as_fd()).unwrap();
+        let (redistributed, client) = connection();
+        fd_passing::send(&near, redistributed.as_fd()).unwrap();
         let own = StdStream::connect(address).unwrap();
         let mut waiting = [(); 2].map(|()| source.next_waiting().unwrap().unwrap().1);
         let mut expected = [own, client].map(|client| client.local_addr().unwrap());
@@ -209,14 +201,14 @@ mod tests {
         assert!(source.next_waiting().unwrap().is_none());
         let own = StdStream::connect(address).unwrap();
         let (_, peer) = source.next().await.unwrap().unwrap();
-        assert_eq!(peer, own.local_addr().unwrap(), "the end of the adopted is not the end");
+        assert_eq!(peer, own.local_addr().unwrap(), "the end of the redistributed is not the end");
     }
 
     #[tokio::test]
     async fn the_end_of_the_slots_own_is_the_end() {
         let (near, far) = fd_passing::pair(10).unwrap();
-        let (_stays_open, adopted) = fd_passing::pair(10).unwrap();
-        let passed = Passed { way: Way::Connections(far), adopted: Some(adopted) };
+        let (_stays_open, redistributed) = fd_passing::pair(10).unwrap();
+        let passed = Passed { way: Way::Connections(far), redistributed: Some(redistributed) };
         let mut source = Source::new(passed, 1).unwrap();
         drop(near);
         assert!(source.next().await.unwrap().is_none());

@@ -1,9 +1,9 @@
 //! The sessions that there are.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use axum::middleware::Next;
+use sticky_bus::backlog::{Backlog, Backlogs};
 use tokio_util::task::TaskTracker;
 
 use super::session::Session;
@@ -17,13 +17,11 @@ const MOST_ENDED: usize = 65_536;
 #[derive(Debug)]
 pub(super) struct Registry {
     draining: Draining,
-    turn: AcceptLease,
+    lease: AcceptLease,
     /// Sessions over a WebSocket whose client has not joined, or goes over to it.
     pub(super) joining: TaskTracker,
     /// Sessions whose requests may still come.
     pub(super) polling: TaskTracker,
-    /// What is behind the door.
-    pub(super) engine: OnceLock<Next>,
     book: Mutex<Book>,
 }
 
@@ -50,13 +48,12 @@ pub(super) enum Known {
 }
 
 impl Registry {
-    pub(super) fn new(draining: Draining, turn: AcceptLease) -> Self {
+    pub(super) fn new(draining: Draining, lease: AcceptLease) -> Self {
         Self {
             draining,
-            turn,
+            lease,
             joining: TaskTracker::new(),
             polling: TaskTracker::new(),
-            engine: OnceLock::new(),
             book: Mutex::default(),
         }
     }
@@ -67,8 +64,17 @@ impl Registry {
     }
 
     /// A client opens a session over a WebSocket.
-    pub(super) fn open_websocket(self: &Arc<Self>, websocket: Arc<Websocket>) -> Arc<Session> {
-        self.enter(|number| Session::over(websocket, number, self))
+    pub(super) fn open_websocket(self: &Arc<Self>) -> (Arc<Session>, Arc<Websocket>) {
+        let backlog = Backlog::new(&Backlogs::of_this_process());
+        let websocket = Websocket::opening(backlog, self.joining.token());
+        let session = self.enter(|number| Session::over(&websocket, number, self));
+        (session, websocket)
+    }
+
+    /// A client asks for a WebSocket that the engine refuses.
+    pub(super) fn nobodys_websocket(&self) -> Arc<Websocket> {
+        let backlog = Backlog::new(&Backlogs::of_this_process());
+        Websocket::upgrading(backlog, TaskTracker::new().token())
     }
 
     fn enter(&self, open: impl FnOnce(u64) -> Session) -> Arc<Session> {
@@ -85,17 +91,20 @@ impl Registry {
     /// The engine has chosen an id. To be called before the client gets to know it.
     pub(super) fn name(&self, session: &Session, id: &str) {
         session.has_id(id.into());
+        if let Ok(id) = id.parse() {
+            session.backlog.named(id);
+        }
         self.lock().by_id.insert(id.into(), session.number);
         // The successor may get the next request. Those that were there before: see `leave_word`.
         if self.draining.has_begun() {
-            self.turn.words().leave([id]);
+            self.lease.words().leave([id]);
         }
     }
 
     /// Tells the successor which sessions are not its own and not unknown either.
     pub(super) fn leave_word(&self) {
         let ids: Vec<String> = self.lock().by_id.keys().cloned().collect();
-        self.turn.words().leave(ids.iter().map(String::as_str));
+        self.lease.words().leave(ids.iter().map(String::as_str));
     }
 
     pub(super) fn find(&self, id: &str) -> Known {
@@ -106,7 +115,7 @@ impl Registry {
             None if book.ended.contains(id) => return Known::Ended,
             None => drop(book),
         }
-        if self.turn.words().found(id) { Known::Ended } else { Known::Unknown }
+        if self.lease.words().found(id) { Known::Ended } else { Known::Unknown }
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Session>> {
