@@ -2,31 +2,28 @@
 
 use std::error::Error;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sticky_bus::mesh::{self, Mesh};
-use sticky_bus::{Bus, RedisUrls};
+use sticky_bus::{Bus, mesh};
+use sticky_contract::InheritedBus;
+use sticky_contract::lease::AcceptLease;
 use tempfile::TempDir;
 
-/// Where one worker finds its bus.
-pub(crate) enum Place {
-    /// Its place in the mesh, and its slot's socket.
-    Mesh(mesh::Place, OwnedFd),
-    /// The URL of the Redis server.
-    Redis(String),
+/// What one worker would inherit.
+pub(crate) struct Place {
+    bus: InheritedBus,
+    slot: u32,
+    slots: u32,
 }
 
 impl Place {
     /// Joins the bus.
     pub(crate) async fn join(self) -> Result<Bus, Box<dyn Error + Send + Sync>> {
-        Ok(match self {
-            Self::Mesh(place, socket) => Bus::Mesh(Mesh::join(&place, socket).await?),
-            Self::Redis(url) => Bus::redis(&url.parse::<RedisUrls>()?).await?,
-        })
+        let Self { bus, slot, slots } = self;
+        Ok(Bus::join(bus, slot, slots, &AcceptLease::unshared()).await?)
     }
 }
 
@@ -48,7 +45,8 @@ impl Sockets {
         let listener = self.listeners.get(slot as usize).ok_or(io::ErrorKind::NotFound)?;
         let slots = u32::try_from(self.listeners.len()).unwrap_or(u32::MAX);
         let directory = self.directory.path().to_path_buf();
-        Ok(Place::Mesh(mesh::Place { directory, slot, slots }, listener.try_clone()?.into()))
+        let socket = listener.try_clone()?.into();
+        Ok(Place { bus: InheritedBus::Mesh { directory, socket }, slot, slots })
     }
 }
 
@@ -80,7 +78,8 @@ impl Redis {
     }
 
     pub(crate) fn place(&self) -> Place {
-        Place::Redis(self.url())
+        let bus = InheritedBus::Redis { urls: self.url().into(), authorities: None };
+        Place { bus, slot: 0, slots: 1 }
     }
 
     pub(crate) fn url(&self) -> String {

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 in_every_mode!(
     others_serve_until_it_is_back,
-    connections_that_wait_are_adopted,
+    connections_that_wait_are_redistributed,
     two_slots_at_a_time,
     the_next_supervisor_remembers,
 );
@@ -124,7 +124,7 @@ fn others_serve_until_it_is_back(mode: Mode) {
     }
 }
 
-fn connections_that_wait_are_adopted(mode: Mode) {
+fn connections_that_wait_are_redistributed(mode: Mode) {
     let patient = Patient::start(mode, library());
     let clients = waiting_clients(&patient.sticky, 20);
     patient.falls_ill();

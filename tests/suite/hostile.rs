@@ -22,8 +22,8 @@ mod left;
 mod options;
 
 in_every_mode!(
-    a_turn_file_of_any_length,
-    a_turn_that_somebody_else_has,
+    a_lease_file_of_any_length,
+    a_lease_that_another_program_has,
     a_bus_socket_that_is_shut_down,
     flags_of_standard_error,
 );
@@ -71,7 +71,7 @@ fn hostile_once(mode: Mode) -> Sticky {
 }
 
 /// The next worker looks for what its predecessor left in there.
-fn a_turn_file_of_any_length(mode: Mode) {
+fn a_lease_file_of_any_length(mode: Mode) {
     if missing(Right::Root) {
         return;
     }
@@ -142,7 +142,7 @@ fn flags_of_stderr(process: u32) -> OFlags {
 }
 
 /// To whom a worker gave the descriptor.
-fn a_turn_that_somebody_else_has(mode: Mode) {
+fn a_lease_that_another_program_has(mode: Mode) {
     if missing(Right::Root) {
         return;
     }
@@ -152,14 +152,14 @@ fn a_turn_that_somebody_else_has(mode: Mode) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
     let sticky = hostile(options);
     let worker = sticky.worker(SLOT);
-    let sent: String = ask(&sticky, &format!("die?give?turn,{}", path.display()));
+    let sent: String = ask(&sticky, &format!("die?give?accept-lease,{}", path.display()));
     assert_eq!(sent, "done");
-    let turn = received(&elsewhere);
+    let lease = received(&elsewhere);
     let successor = sticky.wait_for_successor(SLOT, worker);
     assert_served_by(&sticky, successor);
-    drop(turn);
+    drop(lease);
     let log = sticky.stop();
-    assert!(log.contains("has the slot's turn; the turn is made anew"), "{log}");
+    assert!(log.contains("has the slot's accept lease; the lease is made anew"), "{log}");
 }
 
 fn received(socket: &UnixDatagram) -> OwnedFd {

@@ -12,7 +12,7 @@ fn what_was_not_passed_is_not_taken() {
     for (names, says) in [
         ([("LISTEN_FDS", "1"), ("STICKY_FDS", "")], "Bad file descriptor"),
         ([("LISTEN_FDS", "4294967295"), ("STICKY_FDS", "")], "overflow"),
-        ([("LISTEN_FDS", "0"), ("STICKY_FDS", "turn:bus")], "no listener was passed"),
+        ([("LISTEN_FDS", "0"), ("STICKY_FDS", "accept-lease:bus")], "no listener was passed"),
     ] {
         let app =
             Command::new("sh").args(["-c", start]).arg(binaries::sticky()).envs(names).output();

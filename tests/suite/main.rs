@@ -47,6 +47,7 @@ mod cli;
 mod contract;
 mod crash;
 mod crash_loop;
+mod dependencies;
 mod digit_rule;
 mod directories;
 mod dual_stack;

@@ -74,7 +74,7 @@ def whoami(_):
 
 def leave(kind):
     """Leaves a process that no longer belongs to this one in any way that it can choose. It has the
-    turn, and takes connections of the slot."""
+    accept lease, and takes connections of the slot."""
     read, write = os.pipe()
     if os.fork() == 0:
         os.setsid()
@@ -96,15 +96,15 @@ def leave(kind):
 
 
 def truncate(length):
-    return named(os.ftruncate, passed["turn"], int(length))
+    return named(os.ftruncate, passed["accept-lease"], int(length))
 
 
 def write(length):
-    """Writes into the turn file what no worker writes, until it is full or as long as that."""
+    """Writes into the file of the accept lease what no worker writes, until it is full or as long as that."""
     written = 0
     try:
         while written < int(length):
-            written += os.pwrite(passed["turn"], b"x\n" * 500_000, written)
+            written += os.pwrite(passed["accept-lease"], b"x\n" * 500_000, written)
     except OSError as error:
         return [written, errno.errorcode[error.errno]]
     return [written, "done"]
@@ -194,6 +194,6 @@ def terminate(*_):
 signal.signal(signal.SIGTERM, terminate)
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
     notify.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
-fcntl.flock(passed["turn"], fcntl.LOCK_EX)
+fcntl.flock(passed["accept-lease"], fcntl.LOCK_EX)
 while not ends:
     serve_one(act)

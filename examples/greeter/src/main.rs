@@ -11,7 +11,7 @@ use axum::routing::get;
 use socketioxide::SocketIo;
 use socketioxide::adapter::Emitter;
 use socketioxide::extract::{AckSender, Data, SocketRef};
-use sticky_bus::{Adapter, Bus};
+use sticky_bus::Adapter;
 use sticky_worker::Worker;
 
 type Socket = SocketRef<Adapter<Emitter>>;
@@ -19,8 +19,8 @@ type Ack = AckSender<Adapter<Emitter>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let worker = Worker::from_env()?;
-    let bus = Bus::from_env().await?;
+    let mut worker = Worker::from_env()?;
+    let bus = worker.bus().await?;
     let slot = worker.slot();
 
     let routes =

@@ -69,19 +69,6 @@ pub enum Error {
     /// The embedded bus cannot be used.
     #[error("the embedded bus failed")]
     Mesh(#[from] MeshError),
-    /// `LISTEN_FDS` and its companions cannot be read.
-    #[error(
-        "cannot read the passed descriptors (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES, STICKY_FDS)"
-    )]
-    Descriptors(#[source] io::Error),
-    /// A variable of the environment does not hold what it should.
-    #[error("the environment variable {name} holds {value:?}: expected a number")]
-    Environment {
-        /// The variable.
-        name: &'static str,
-        /// What it holds.
-        value: String,
-    },
     /// TLS could not be agreed on.
     #[error(
         "no secure connection to Redis at {url}: {reason}; check that this port speaks TLS and that \

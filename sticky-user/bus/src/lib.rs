@@ -8,7 +8,8 @@
 //! use sticky_bus::{Adapter, Bus};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let bus = Bus::from_env().await?;
+//! // As a worker: `worker.bus().await?` of the crate `sticky-worker`.
+//! let bus = Bus::redis(&"redis://localhost".parse()?).await?;
 //! let (layer, io) = SocketIo::builder().with_adapter::<Adapter<_>>(bus.adapter()).build_layer();
 //! io.ns("/", async |socket: SocketRef<Adapter<_>>| {
 //!     socket.broadcast().emit("joined", &socket.id).await.ok();
@@ -22,7 +23,6 @@ mod adapter;
 mod audience;
 pub mod backlog;
 mod driver;
-mod environment;
 mod error;
 mod health;
 pub mod mesh;
@@ -34,25 +34,20 @@ mod seldom;
 use std::fmt;
 use std::time::Duration;
 
+use sticky_contract::InheritedBus;
+use sticky_contract::lease::AcceptLease;
+use sticky_contract::notify::Notifier;
 use tokio::sync::watch;
 use tracing::debug;
 
 use self::audience::Audience;
 use self::health::HealthReporter;
-use self::mesh::Mesh;
+use self::mesh::{Mesh, Place};
 
 pub use adapter::{Acks, Adapter, AdapterState};
 pub use error::Error;
 pub use health::Health;
 pub use redis::{InvalidRedisAuthorities, InvalidRedisUrl, RedisBus, RedisUrls};
-
-/// The variable that names the Redis server, for a worker; or, separated by commas, nodes of a
-/// Redis Cluster.
-pub const REDIS_VARIABLE: &str = "STICKY_REDIS";
-
-/// The variable that names a file with the certificates of the authorities that sign Redis's
-/// certificate (PEM), where that is not one which browsers trust.
-pub const REDIS_CA_VARIABLE: &str = "STICKY_REDIS_CA";
 
 /// How long a request to all workers waits for those that count and do not answer: with Redis,
 /// those of a host that went without a word.
@@ -71,27 +66,37 @@ pub enum Bus {
 }
 
 impl Bus {
-    /// Takes the bus that the environment names: the Redis server of `STICKY_REDIS`, else the
-    /// embedded bus whose socket the supervisor passed, else none.
-    pub async fn from_env() -> Result<Self, Error> {
-        let bus = match environment::redis()? {
-            Some(urls) => Self::redis(&urls).await?,
-            None => Self::embedded().await?,
-        };
-        if !matches!(bus, Self::Alone) {
-            report::start(bus.health());
+    /// Joins the bus that the worker of `slot` inherited, one of `slots`; the embedded one as soon as
+    /// `lease` is held.
+    ///
+    /// # Errors
+    ///
+    /// The URLs of Redis or the socket of the mesh cannot be used; see [`Bus::redis`].
+    pub async fn join(
+        inherited: InheritedBus,
+        slot: u32,
+        slots: u32,
+        lease: &AcceptLease,
+    ) -> Result<Self, Error> {
+        match inherited {
+            InheritedBus::Mesh { directory, socket } => {
+                debug!("broadcasts go through the embedded bus");
+                let place = Place { directory, slot, slots };
+                Ok(Self::Mesh(Mesh::join(&place, socket, lease).await?))
+            }
+            InheritedBus::Redis { urls, authorities } => {
+                let urls: RedisUrls = urls.to_str().ok_or(InvalidRedisUrl::NOT_TEXT)?.parse()?;
+                let urls = match authorities {
+                    Some(file) => urls.with_authorities_of(&file)?,
+                    None => urls,
+                };
+                Self::redis(&urls).await
+            }
+            _ => {
+                debug!("no bus: broadcasts stay within this worker");
+                Ok(Self::Alone)
+            }
         }
-        Ok(bus)
-    }
-
-    /// The mesh whose socket the supervisor passed, or none.
-    async fn embedded() -> Result<Self, Error> {
-        let Some((place, socket)) = environment::mesh()? else {
-            debug!("no bus: broadcasts stay within this worker");
-            return Ok(Self::Alone);
-        };
-        debug!("broadcasts go through the embedded bus");
-        Ok(Self::Mesh(Mesh::join(&place, socket).await?))
     }
 
     /// Connects to the Redis server, or the Redis Cluster, after [`RedisUrls::check`].
@@ -112,6 +117,13 @@ impl Bus {
         }
         debug!("broadcasts go through Redis at {urls}");
         Ok(Self::Redis(bus))
+    }
+
+    /// Tells the supervisor how it is doing, now and whenever that changes, until the bus ends.
+    pub fn report_to(&self, notifier: Notifier) {
+        if !matches!(self, Self::Alone) {
+            report::start(self.health(), notifier);
+        }
     }
 
     /// How it is doing, now and from now on.

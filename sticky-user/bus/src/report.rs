@@ -10,19 +10,15 @@ use tracing::debug;
 
 use super::health::Health;
 use crate::backlog::Backlogs;
+use sticky_contract::message;
 use sticky_contract::notify::Notifier;
-
-/// What the message begins with; the rest of the line is [`Health`] as JSON.
-const HEALTH_VARIABLE: &str = "X_STICKY_BUS";
 
 /// Between two messages.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Begins to tell, where there is a supervisor to hear it; ends when the bus does.
-pub(super) fn start(health: watch::Receiver<Health>) {
-    if let Some(notifier) = Notifier::from_env() {
-        tokio::spawn(report(health, Backlogs::of_this_process().given_up(), notifier));
-    }
+/// Begins to tell; ends when the bus does.
+pub(super) fn start(health: watch::Receiver<Health>, notifier: Notifier) {
+    tokio::spawn(report(health, Backlogs::of_this_process().given_up(), notifier));
 }
 
 async fn report(
@@ -48,7 +44,7 @@ async fn report(
 
 async fn tell(notifier: &Notifier, health: Health) -> io::Result<()> {
     let json = serde_json::to_string(&health)?;
-    notifier.tell(&[NotifyState::Custom(&format!("{HEALTH_VARIABLE}={json}"))]).await
+    notifier.tell(&[NotifyState::Custom(&format!("{}={json}", message::BUS))]).await
 }
 
 #[cfg(test)]

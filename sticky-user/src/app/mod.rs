@@ -13,7 +13,7 @@ use socketioxide::SocketIo;
 
 pub use error::Error;
 
-use sticky_bus::{Adapter, Bus};
+use sticky_bus::Adapter;
 use sticky_worker::Worker;
 
 /// As much as a client may send at once, in bytes, over either transport.
@@ -35,8 +35,8 @@ const READ_BUFFER: usize = 512;
 /// }
 /// ```
 pub async fn run() -> Result<(), Error> {
-    let worker = Worker::from_env()?;
-    let bus = Bus::from_env().await?;
+    let mut worker = Worker::from_env()?;
+    let bus = worker.bus().await?;
     let place = chat::Place::of(&worker);
 
     let socketio = SocketIo::builder()

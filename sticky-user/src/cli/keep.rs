@@ -1,10 +1,8 @@
 //! `sticky keep`: holds the port's sockets while one supervisor follows another. Hidden.
 
-use std::io;
-
 use super::Failure;
 use crate::keeper;
-use sticky_sys::inherited;
+use sticky_sys::inherited::Descriptors;
 
 /// Keep what a supervisor hands over, for the next one
 #[derive(Debug, clap::Args)]
@@ -21,8 +19,9 @@ impl Args {
         let Self {} = self;
         // Its binary was executed by way of /proc, which would leave it the name "exe".
         let _ = rustix::thread::set_name(c"sticky-keeper");
-        let take = |name| -> io::Result<_> { inherited::take(name) };
-        let (Some(listener), Some(supervisor)) = (take("keeper")?, take("supervisor")?) else {
+        let mut passed = Descriptors::of_this_process()?;
+        let (listener, supervisor) = (passed.take("keeper"), passed.take("supervisor"));
+        let (Some(listener), Some(supervisor)) = (listener, supervisor) else {
             return Err(NotPassed.into());
         };
         Ok(keeper::serve(&listener, supervisor)?)

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Failure;
-use sticky_bus::{REDIS_CA_VARIABLE, REDIS_VARIABLE, RedisUrls};
+use sticky_bus::RedisUrls;
+use sticky_contract::variable;
 
 #[derive(Debug, Args)]
 pub(super) struct RedisArgs {
@@ -16,12 +17,12 @@ pub(super) struct RedisArgs {
     /// Given more than once, or as redis-cluster://, it names nodes of a Redis Cluster. The command
     /// line is visible to every user of the host: with a password, better use the variable, which
     /// takes several URLs with commas between them.
-    #[arg(long, value_name = "URL", env = REDIS_VARIABLE, hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = variable::REDIS, hide_env_values = true)]
     #[arg(value_delimiter = ',')]
     redis: Vec<String>,
 
     /// The authorities to trust for rediss:// (PEM), instead of those that browsers trust
-    #[arg(long, value_name = "FILE", env = REDIS_CA_VARIABLE)]
+    #[arg(long, value_name = "FILE", env = variable::REDIS_CA)]
     redis_ca: Option<PathBuf>,
 }
 
@@ -43,8 +44,8 @@ impl RedisArgs {
     /// The same for the workers.
     pub(super) fn environment(self) -> impl Iterator<Item = (String, OsString)> {
         let urls = (!self.redis.iter().all(String::is_empty)).then(|| self.redis.join(",").into());
-        let urls = urls.map(|urls| (REDIS_VARIABLE.into(), urls));
-        let authorities = self.redis_ca.map(|file| (REDIS_CA_VARIABLE.into(), file.into()));
+        let urls = urls.map(|urls| (variable::REDIS.into(), urls));
+        let authorities = self.redis_ca.map(|file| (variable::REDIS_CA.into(), file.into()));
         urls.into_iter().chain(authorities)
     }
 }

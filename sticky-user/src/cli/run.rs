@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
+use sticky_contract::variable;
 use sticky_ebpf::{Ipv6Prefix, MAX_SLOTS, Mapping, SlotCount};
 use tracing::{info, warn};
 
@@ -71,9 +73,14 @@ pub(super) struct Args {
 
     /// How much may wait for each client, such as 2M: who sends more to it is held back until it has read,
     /// and it is disconnected when that takes 10s
-    #[arg(long, value_name = "SIZE", default_value = "2M", env = "STICKY_CLIENT_BUFFER")]
+    #[arg(long, value_name = "SIZE", default_value = "2M", env = variable::CLIENT_BUFFER)]
     #[arg(value_parser = size)]
     client_buffer: u32,
+
+    /// How many connections each worker has at most; at the limit those that are idle are closed, and
+    /// whoever connects waits [default: as many as the limit of open files allows]
+    #[arg(long, value_name = "N", env = variable::MAX_CONNECTIONS)]
+    max_connections: Option<NonZero<u32>>,
 
     /// How long a slot waits when its worker dies; doubled with each death in a row
     #[arg(long, value_name = "TIME", default_value = "100ms", env = "STICKY_RESTART_DELAY")]
@@ -150,7 +157,10 @@ impl Args {
         let workers = self.workers.unwrap_or_else(one_per_processor);
         let mut environment = vec![("STICKY_LOG".to_string(), self.log.level().into())];
         environment.extend(self.redis.environment());
-        environment.push(("STICKY_CLIENT_BUFFER".into(), self.client_buffer.to_string().into()));
+        let client_buffer = self.client_buffer.to_string();
+        environment.push((variable::CLIENT_BUFFER.into(), client_buffer.into()));
+        let limit = self.max_connections.map(|limit| limit.to_string().into());
+        environment.extend(limit.map(|limit| (variable::MAX_CONNECTIONS.into(), limit)));
         Ok(Settings {
             plan: Plan {
                 listen: self.listen,

@@ -52,7 +52,7 @@ pub fn start(launch: &[OsString]) -> io::Error {
         let mut out = io::stdout();
         writeln!(out, "{}", worker.id())?;
         out.flush()?;
-        // The worker's sockets and its turn are not to outlive it here.
+        // The worker's sockets and its accept lease are not to outlive it here.
         close_range::close_on_exec(inherited::FIRST.unsigned_abs())?;
         let mut guard = Command::new(THIS_BINARY);
         guard.arg0("sticky").args(["guard", "--of", &worker.id().to_string()]);

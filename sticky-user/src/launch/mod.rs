@@ -20,6 +20,7 @@ use rustix::stdio::dup2_stdin;
 
 pub use rights::Account;
 
+use sticky_contract::variable;
 use sticky_sys::{close_range, inherited};
 
 /// The running binary itself, even where its file has been replaced.
@@ -136,7 +137,7 @@ fn wait() -> io::Result<()> {
 /// How many descriptors are for the worker.
 fn passed() -> u32 {
     let listen = env::var("LISTEN_FDS").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
-    let names = env::var("STICKY_FDS").unwrap_or_default();
+    let names = env::var(variable::FDS).unwrap_or_default();
     let further = names.split(':').filter(|name| !name.is_empty()).count();
     listen + u32::try_from(further).unwrap_or(0)
 }

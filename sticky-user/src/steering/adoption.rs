@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{SocketFlags, acceptfrom_with};
+use sticky_contract::descriptor;
 use sticky_ebpf::Mapping;
 
 use super::mended::Mended;
@@ -33,7 +34,7 @@ impl Adoption {
     }
 
     pub(super) fn lend(&self, slot: u32) -> io::Result<Lent> {
-        Ok(Lent { name: "adopted", descriptor: self.0.far(slot)? })
+        Ok(Lent { name: descriptor::REDISTRIBUTED, descriptor: self.0.far(slot)? })
     }
 
     /// Where the last worker of a slot has gone, the next one gets a socket that nobody has held.

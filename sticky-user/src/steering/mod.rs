@@ -23,6 +23,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 
+use sticky_contract::descriptor;
 use sticky_ebpf::{Mapping, SlotCount};
 
 pub use choice::{Choice, Refusal, choose};
@@ -58,7 +59,7 @@ impl Plan {
 /// A descriptor for a worker, and its name.
 ///
 /// The first that it is given brings connections: `listener`, to accept on, or `connections`, to
-/// receive accepted ones from. From `adopted` it may receive those of a slot without a worker.
+/// receive accepted ones from. From `redistributed` it may receive those of a slot without a worker.
 #[derive(Debug)]
 pub struct Lent {
     /// Its name.
@@ -167,6 +168,6 @@ pub fn probe(mode: Mode) -> Result<(), Error> {
 impl Lent {
     fn listener(listeners: &Listeners, slot: u32) -> io::Result<Self> {
         let listener = listeners.get(slot).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Self { name: "listener", descriptor: listener.try_clone_to_owned()? })
+        Ok(Self { name: descriptor::LISTENER, descriptor: listener.try_clone_to_owned()? })
     }
 }

@@ -11,6 +11,7 @@ mod deadline;
 mod directory;
 mod error;
 mod fleet;
+mod lease_files;
 mod legacy;
 mod limits;
 pub mod manifest;
@@ -29,11 +30,11 @@ mod speakers;
 mod start;
 pub mod status;
 mod trial;
-mod turns;
 mod untold;
 pub mod upgrade;
 mod user;
 
+use sticky_sys::inherited::Descriptors;
 use tracing::error;
 
 pub use error::Error;
@@ -51,8 +52,10 @@ pub async fn run(settings: &Settings, announce: impl FnOnce(&status::Status)) ->
     // Before anything that would have to be undone.
     let signals = Signals::install().map_err(Error::system("handle signals"))?;
     limits::raise_open_files();
-    let rollback = Rollback::from_env()?;
-    match start::fleet(settings, signals, &rollback).await {
+    let passed = Descriptors::of_this_process();
+    let mut passed = passed.map_err(Error::system("read what was passed"))?;
+    let rollback = Rollback::of_this_process(&mut passed);
+    match start::fleet(settings, signals, &mut passed, &rollback).await {
         Ok(fleet) => fleet.serve(announce).await,
         Err(failure) => {
             // Returns when there is nothing to go back to, or that fails as well.

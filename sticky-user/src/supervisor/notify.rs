@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::net::SocketType;
 use rustix::net::sockopt::set_socket_passcred;
 use rustix::process::Pid;
+use sticky_contract::message;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::time::{Sleep, sleep};
@@ -50,7 +51,7 @@ impl Notification {
         Self {
             ready: says(text, "READY=1"),
             alive: says(text, "WATCHDOG=1"),
-            adopts: says(text, "X_STICKY_ADOPTS=1"),
+            adopts: says(text, message::REDISTRIBUTED),
             bus: bus(text),
         }
     }
@@ -198,8 +199,11 @@ fn says(text: &[u8], what: &str) -> bool {
 }
 
 fn bus(text: &[u8]) -> Option<Health> {
-    let health = lines(text).filter_map(|line| line.strip_prefix(b"X_STICKY_BUS=")).last()?;
-    serde_json::from_slice(health).ok()
+    let json = lines(text).filter_map(|line| {
+        let rest = line.strip_prefix(message::BUS.as_bytes())?;
+        rest.strip_prefix(b"=")
+    });
+    serde_json::from_slice(json.last()?).ok()
 }
 
 #[cfg(test)]

@@ -26,8 +26,9 @@ use tracing::{debug, warn};
 use super::untold::{Next, Untold};
 use crate::keeper::Estate;
 use sticky_contract::notify;
+use sticky_sys::inherited::Descriptors;
 use sticky_sys::readiness::{self, Watched};
-use sticky_sys::{fd_passing, inherited, message};
+use sticky_sys::{fd_passing, message};
 
 /// Begins the names of ours.
 const PREFIX: &str = "sticky.";
@@ -78,8 +79,9 @@ impl ServiceManager {
     }
 
     /// What systemd hands back; `None` where that is nothing.
-    pub(super) fn take() -> io::Result<Option<Estate>> {
-        let mut descriptors: BTreeMap<String, OwnedFd> = inherited::take_all(PREFIX)?
+    pub(super) fn take(passed: &mut Descriptors) -> io::Result<Option<Estate>> {
+        let mut descriptors: BTreeMap<String, OwnedFd> = passed
+            .take_all(PREFIX)
             .into_iter()
             .map(|(name, descriptor)| (name.trim_start_matches(PREFIX).into(), descriptor))
             .collect();

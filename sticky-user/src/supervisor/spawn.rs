@@ -15,10 +15,11 @@ use tracing::debug;
 
 use super::Settings;
 use super::bus_sockets::BusSockets;
+use super::lease_files::LeaseFiles;
 use super::output;
-use super::turns::Turns;
 use crate::launch::THIS_BINARY;
 use crate::steering::Steering;
+use sticky_contract::{descriptor, variable};
 use sticky_sys::inherited;
 
 /// Variables that concern the supervisor, or one further up, and not its workers.
@@ -27,8 +28,8 @@ const NOT_INHERITED: [&str; 10] = [
     "LISTEN_PID",
     "LISTEN_PIDFDID",
     inherited::BEFORE,
-    "STICKY_BUS",
-    "STICKY_FDS",
+    variable::BUS,
+    variable::FDS,
     "STICKY_ROLLED_BACK",
     "WATCHDOG_PID",
     "WATCHDOG_USEC",
@@ -83,7 +84,7 @@ pub(super) struct Workshop<'a> {
     pub(super) workers: &'a Path,
     pub(super) steering: &'a dyn Steering,
     pub(super) bus: Option<&'a BusSockets>,
-    pub(super) turns: &'a Turns,
+    pub(super) leases: &'a LeaseFiles,
 }
 
 impl Workshop<'_> {
@@ -110,10 +111,10 @@ impl Workshop<'_> {
         let drain_timeout = humantime::format_duration(settings.drain_timeout).to_string();
         command
             .envs(settings.environment.iter().map(|(name, value)| (name, value)))
-            .env("STICKY_SLOT", slot.to_string())
-            .env("STICKY_WORKERS", settings.plan.mapping.slots().to_string())
-            .env("STICKY_MODE", self.steering.mode().name())
-            .env("STICKY_DRAIN_TIMEOUT", drain_timeout)
+            .env(variable::SLOT, slot.to_string())
+            .env(variable::WORKERS, settings.plan.mapping.slots().to_string())
+            .env(variable::MODE, self.steering.mode().name())
+            .env(variable::DRAIN_TIMEOUT, drain_timeout)
             .env("NOTIFY_SOCKET", self.workers.join(notify))
             .stdin(Stdio::piped())
             // The guard's alone, on which it tells the worker's pid.
@@ -142,16 +143,16 @@ impl Workshop<'_> {
             names.push(lent.name);
             descriptors.push(lent.descriptor);
         }
-        names.push("turn");
-        descriptors.push(self.turns.lend(slot)?.into());
+        names.push(descriptor::LEASE);
+        descriptors.push(self.leases.lend(slot)?.into());
         if let Some(bus) = self.bus {
-            names.push("bus");
+            names.push(descriptor::BUS);
             descriptors.push(bus.lend(slot)?);
-            command.env("STICKY_BUS", self.workers);
+            command.env(variable::BUS, self.workers);
         }
         let (first, others) = names.split_first().ok_or(io::ErrorKind::NotFound)?;
         command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", first);
-        command.env("STICKY_FDS", others.join(":"));
+        command.env(variable::FDS, others.join(":"));
         let mappings = (inherited::FIRST..).zip(descriptors);
         let mappings = mappings.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd });
         command.fd_mappings(mappings.collect()).map_err(io::Error::other)?;

@@ -1,16 +1,17 @@
 //! From nothing, or from what an earlier supervisor left, to a fleet that serves.
 
+use sticky_sys::inherited::Descriptors;
 use tracing::{info, warn};
 
 use super::bus_sockets::BusSockets;
 use super::control::Control;
 use super::fleet::{Before, Fleet, Parts};
+use super::lease_files::LeaseFiles;
 use super::legacy::Legacy;
 use super::manifest::Manifest;
 use super::run_dir::RunDir;
 use super::service_manager::ServiceManager;
 use super::signals::Signals;
-use super::turns::Turns;
 use super::upgrade::Rollback;
 use super::{Error, Settings, spawn};
 use crate::keeper::{Estate, Keeper};
@@ -20,11 +21,12 @@ use crate::steering::{self, Choice, Mode, Plan, Refusal};
 pub(super) async fn fleet<'a>(
     settings: &'a Settings,
     signals: Signals,
+    passed: &mut Descriptors,
     rollback: &Rollback,
 ) -> Result<Fleet<'a>, Error> {
     let lock = |port| RunDir::lock(settings.control.as_deref(), port);
-    let stored =
-        ServiceManager::take().map_err(Error::system("take what the service manager stored"))?;
+    let stored = ServiceManager::take(passed)
+        .map_err(Error::system("take what the service manager stored"))?;
     // Its lock first, where it is known: of two supervisors that start together, one gets it.
     let port = match (settings.plan.listen.port(), &stored) {
         (0, Some(estate)) => Manifest::read(&estate.note)?.listen.port(),
@@ -91,15 +93,16 @@ fn open(
         let bus = || BusSockets::open(&run_dir, slots);
         let bus = settings.embedded_bus.then(bus).transpose();
         let bus = bus.map_err(Error::system("open the bus sockets of the slots"))?;
-        let turns = Turns::open(slots).map_err(Error::system("make the files of the turns"))?;
+        let leases = LeaseFiles::open(slots)
+            .map_err(Error::system("make the files of the accept leases"))?;
         let keeper = Keeper::start(&run_dir.keeper(), spawn::keeper())?;
         let manager =
             ServiceManager::open().map_err(Error::system("open a note for the next supervisor"))?;
-        Ok((control, bus, turns, Legacy::new(keeper, manager)))
+        Ok((control, bus, leases, Legacy::new(keeper, manager)))
     };
     match opened() {
-        Ok((control, bus, turns, legacy)) => {
-            let parts = Parts { steering, bus, turns, control, signals, legacy, run_dir };
+        Ok((control, bus, leases, legacy)) => {
+            let parts = Parts { steering, bus, leases, control, signals, legacy, run_dir };
             Ok(Fleet::new(settings, parts, &refused))
         }
         Err(error) => {
@@ -134,8 +137,8 @@ fn resume<'a>(
     let steering = steering::resume(mode, &plan, &mut left, manifest.noted.clone())?;
     let control =
         Control::resume(&mut left).map_err(Error::system("take over the control socket"))?;
-    let turns = Turns::resume(slots, &mut left)
-        .map_err(Error::system("take over the files of the turns"))?;
+    let leases = LeaseFiles::resume(slots, &mut left)
+        .map_err(Error::system("take over the files of the accept leases"))?;
     let bus = BusSockets::resume(slots, &mut left);
     if settings.embedded_bus && bus.is_none() {
         warn!("the earlier supervisor left no bus sockets: broadcasts do not cross workers");
@@ -149,7 +152,7 @@ fn resume<'a>(
         Before::Upgraded => info!("goes on in the place of the program before, mode {mode}"),
         Before::Killed => warn!("takes over from a supervisor that was killed, mode {mode}"),
     }
-    let parts = Parts { steering, bus, turns, control, signals, legacy, run_dir };
+    let parts = Parts { steering, bus, leases, control, signals, legacy, run_dir };
     let better: Vec<Refusal> = Mode::ALL
         .into_iter()
         .take_while(|&better| better != mode)

@@ -22,7 +22,8 @@ use tracing::error;
 use super::Error;
 use crate::launch::THIS_BINARY;
 use crate::{causes, output};
-use sticky_sys::inherited;
+use sticky_contract::variable;
+use sticky_sys::inherited::{self, Descriptors};
 
 /// Tells a program that it was gone back to, and why.
 const ROLLED_BACK: &str = "STICKY_ROLLED_BACK";
@@ -95,7 +96,7 @@ fn execute(program: &Path, name: &str, value: OsString) -> io::Error {
     let executed = || -> io::Result<Infallible> {
         let program = text(program.into())?;
         let arguments = env::args_os().map(text).collect::<io::Result<Vec<_>>>()?;
-        let passed = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "STICKY_FDS"];
+        let passed = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", variable::FDS];
         let ours = passed.into_iter().chain([inherited::BEFORE, ROLLED_BACK]);
         let ours: Vec<&OsStr> = ours.map(OsStr::new).collect();
         let variables = env::vars_os().filter(|(name, _)| !ours.contains(&name.as_os_str()));
@@ -122,11 +123,10 @@ pub(super) struct Rollback {
 
 impl Rollback {
     /// Of the environment that [`become_program`] or [`Rollback::go_back`] made.
-    pub(super) fn from_env() -> Result<Self, Error> {
-        let before =
-            inherited::take(inherited::BEFORE).map_err(Error::system("read what was passed"))?;
+    pub(super) fn of_this_process(passed: &mut Descriptors) -> Self {
+        let before = passed.take(inherited::BEFORE);
         let reason = env::var_os(ROLLED_BACK).map(|reason| reason.to_string_lossy().into());
-        Ok(Self { before, reason })
+        Self { before, reason }
     }
 
     /// Whether this process was a supervisor before.

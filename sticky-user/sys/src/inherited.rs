@@ -5,32 +5,38 @@
 //!
 //! The environment tells their numbers, and whether a number is one of them can be known only as long as
 //! the process has opened nothing itself: later it may be that of anything. So they are adopted
-//! before `main`, once, and handed out later.
+//! before `main`, once, and handed to `main` as one value.
 
 use std::env;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// The number of the first passed descriptor (`SD_LISTEN_FDS_START`).
 pub const FIRST: RawFd = 3;
 
 /// Names of the descriptors behind those of `LISTEN_FDS`, separated by colons.
-const FURTHER: &str = "STICKY_FDS";
+pub const FURTHER: &str = "STICKY_FDS";
 
 /// Tells, as PID:NUMBER, under which number a process that became another program has left it one
-/// descriptor, which [`take`] knows by this name.
+/// descriptor, which [`Descriptors::take`] knows by this name.
 pub const BEFORE: &str = "STICKY_BEFORE";
 
-/// What is still there to be taken.
-#[derive(Default)]
-struct Passed {
+/// The descriptors that were passed to this process.
+///
+/// ```
+/// let mut passed = sticky_sys::inherited::Descriptors::of_this_process().unwrap();
+/// assert!(passed.take("listener").is_none(), "nothing was passed to this test");
+/// ```
+#[derive(Debug, Default)]
+pub struct Descriptors {
     listed: Vec<(String, OwnedFd)>,
     further: Vec<(String, OwnedFd)>,
 }
 
-/// `None` when the process began without [`AT_START`].
-static PASSED: Mutex<Option<io::Result<Passed>>> = Mutex::new(None);
+/// From before `main` until [`Descriptors::of_this_process`] is called. `None` when the process began
+/// without [`AT_START`], or they were taken.
+static ADOPTED: Mutex<Option<io::Result<Descriptors>>> = Mutex::new(None);
 
 /// What the C library runs before `main`.
 #[expect(unsafe_code, reason = "to be the first in this process that has descriptors")]
@@ -41,58 +47,45 @@ static PASSED: Mutex<Option<io::Result<Passed>>> = Mutex::new(None);
 static AT_START: extern "C" fn() = adopt_at_start;
 
 extern "C" fn adopt_at_start() {
-    *lock() = Some(adopt());
+    *ADOPTED.lock().unwrap_or_else(PoisonError::into_inner) = Some(adopt());
 }
 
-/// Takes the descriptor with this name (`LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`; `STICKY_FDS`),
-/// close-on-exec. Whoever takes it owns it: the next gets `None`.
-pub fn take(name: &str) -> io::Result<Option<OwnedFd>> {
-    with_passed(|passed| {
-        [&mut passed.listed, &mut passed.further].into_iter().find_map(|some| {
+impl Descriptors {
+    /// Those of `LISTEN_FDS` (`LISTEN_PID`, `LISTEN_FDNAMES`) and of `STICKY_FDS`, close-on-exec.
+    ///
+    /// # Errors
+    ///
+    /// The environment says what is not so, or this is not the first call: a descriptor has one owner.
+    pub fn of_this_process() -> io::Result<Self> {
+        let adopted = ADOPTED.lock().unwrap_or_else(PoisonError::into_inner).take();
+        adopted.unwrap_or_else(|| Err(io::Error::other("they were taken before")))
+    }
+
+    /// Takes the descriptor with this name.
+    pub fn take(&mut self, name: &str) -> Option<OwnedFd> {
+        [&mut self.listed, &mut self.further].into_iter().find_map(|some| {
             let position = some.iter().position(|(given, _)| given == name)?;
             Some(some.swap_remove(position).1)
         })
-    })
-}
+    }
 
-/// Takes the only descriptor of `LISTEN_FDS` that is left, whatever its name; `None` when there is
-/// none, or more.
-pub fn take_only() -> io::Result<Option<OwnedFd>> {
-    with_passed(|passed| {
-        let only = passed.listed.pop()?;
-        if passed.listed.is_empty() {
-            return Some(only.1);
+    /// Takes the only descriptor of `LISTEN_FDS` that is left, whatever its name; `None` when there
+    /// is none, or more.
+    pub fn take_only(&mut self) -> Option<OwnedFd> {
+        if self.listed.len() > 1 {
+            return None;
         }
-        passed.listed.push(only);
-        None
-    })
-}
+        self.listed.pop().map(|(_, only)| only)
+    }
 
-/// Takes all descriptors of `LISTEN_FDS` whose names begin so.
-pub fn take_all(prefix: &str) -> io::Result<Vec<(String, OwnedFd)>> {
-    let taken = with_passed(|passed| {
-        let all = std::mem::take(&mut passed.listed);
-        let (taken, left) = all.into_iter().partition(|(name, _)| name.starts_with(prefix));
-        passed.listed = left;
-        Some(taken)
-    })?;
-    Ok(taken.unwrap_or_default())
-}
-
-fn with_passed<T>(take: impl FnOnce(&mut Passed) -> Option<T>) -> io::Result<Option<T>> {
-    match &mut *lock() {
-        Some(Ok(passed)) => Ok(take(passed)),
-        Some(Err(error)) => Err(io::Error::new(error.kind(), error.to_string())),
-        None => Err(io::Error::other("they were not noted when this process began")),
+    /// Takes all descriptors of `LISTEN_FDS` whose names begin so.
+    pub fn take_all(&mut self, prefix: &str) -> Vec<(String, OwnedFd)> {
+        self.listed.extract_if(.., |(name, _)| name.starts_with(prefix)).collect()
     }
 }
 
-fn lock() -> MutexGuard<'static, Option<io::Result<Passed>>> {
-    PASSED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// To be called once, before anything else in this process opens a descriptor.
-fn adopt() -> io::Result<Passed> {
+fn adopt() -> io::Result<Descriptors> {
     let listed = sd_notify::listen_fds_with_names()?;
     let first_further = RawFd::try_from(listed.len()).ok().and_then(|many| FIRST.checked_add(many));
     let further = match env::var(FURTHER) {
@@ -113,7 +106,7 @@ fn adopt() -> io::Result<Passed> {
             )
         })?;
     }
-    Ok(Passed {
+    Ok(Descriptors {
         listed: listed.map(|(number, name)| (name, own(number))).collect(),
         further: further.into_iter().map(|(number, name)| (name, own(number))).collect(),
     })

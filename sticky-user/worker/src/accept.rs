@@ -83,7 +83,7 @@ impl Accept {
             }
         }
         // What waits is for the worker that has the lease.
-        match if self.lease.has_come() { self.source.next_waiting() } else { Ok(None) } {
+        match if self.lease.is_held() { self.source.next_waiting() } else { Ok(None) } {
             // For want of room it is the successor's, as what comes later.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock || is_lacking(&error) => Ok(None),
             waiting => waiting,
@@ -126,7 +126,7 @@ impl Accept {
 }
 
 async fn next_in_turn(source: &mut Source, lease: &AcceptLease) -> io::Result<Option<Accepted>> {
-    lease.begun().await;
+    lease.prepared().await;
     source.next().await
 }
 

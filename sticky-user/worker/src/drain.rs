@@ -89,7 +89,7 @@ impl Drain {
         self.first.wait().await;
         self.last_call.cancel();
         self.queue_empty.cancelled().await;
-        lease.pass_on().await;
+        lease.release().await;
     }
 
     /// Waits until nobody is left, or those who are left say nothing.

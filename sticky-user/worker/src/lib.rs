@@ -18,7 +18,6 @@
 mod accept;
 mod connection;
 mod drain;
-mod environment;
 mod error;
 mod exchange;
 mod head;
@@ -36,8 +35,9 @@ mod timeouts;
 mod upgrade;
 mod watchdog;
 mod websocket;
+mod worker;
 
 pub use drain::Draining;
-pub use environment::Worker;
 pub use error::Error;
 pub use timeouts::Timeouts;
+pub use worker::Worker;

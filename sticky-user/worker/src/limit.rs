@@ -1,6 +1,6 @@
 //! How many clients may be connected.
 
-use std::num::NonZeroU32;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -35,15 +35,15 @@ pub(crate) struct Counts {
 #[derive(Debug)]
 pub(crate) struct Limit {
     open: TaskTracker,
-    max: Option<(NonZeroU32, Arc<Semaphore>)>,
+    max: Option<(NonZero<u32>, Arc<Semaphore>)>,
     idle: Idle,
     counts: Counts,
     full: Stretch,
 }
 
 impl Limit {
-    pub(crate) fn new(open: TaskTracker, max: Option<NonZeroU32>, idle: Idle) -> Self {
-        let places = |max: NonZeroU32| {
+    pub(crate) fn new(open: TaskTracker, max: Option<NonZero<u32>>, idle: Idle) -> Self {
+        let places = |max: NonZero<u32>| {
             let places = usize::try_from(max.get()).unwrap_or(usize::MAX);
             (max, Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))))
         };

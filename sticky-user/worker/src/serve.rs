@@ -4,7 +4,7 @@ use std::future;
 
 use axum::Router;
 use sd_notify::NotifyState;
-use sticky_contract::lease::AcceptLease;
+use sticky_contract::message;
 use sticky_contract::notify::Notifier;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
@@ -16,9 +16,6 @@ use super::idle::Idle;
 use super::limit::Limit;
 use super::source::Source;
 use super::{Error, Worker, watchdog};
-
-/// Said with `READY=1` by a worker that serves connections of other slots too.
-const ADOPTS: &str = "X_STICKY_ADOPTS=1";
 
 impl Worker {
     /// Serves `router` until SIGTERM or SIGINT, then drains, and returns when the last connection
@@ -34,9 +31,9 @@ impl Worker {
         // Before the first client, who may be one of too many.
         let notifier = Notifier::from_env();
         let (slot, slots) = (self.slot(), self.slots());
-        let lease = AcceptLease::of_this_process();
+        let lease = self.lease;
         let Drain { draining, open, timeout, .. } = self.drain.clone();
-        let adopts = self.passed.redistributed.is_some();
+        let redistributed = self.passed.redistributed.is_some();
         let source = Source::new(self.passed, slots).map_err(Error::Listener)?;
         let idle = Idle::default();
         let limit = Limit::new(open.clone(), self.max_connections, idle.clone());
@@ -51,7 +48,7 @@ impl Worker {
         let mut accepting = Box::pin(accept.run());
         if let Some(notifier) = &notifier {
             let mut states = vec![NotifyState::Ready];
-            states.extend(adopts.then_some(NotifyState::Custom(ADOPTS)));
+            states.extend(redistributed.then_some(NotifyState::Custom(message::REDISTRIBUTED)));
             states.extend(watchdog::start(notifier));
             notifier.tell_surely(&states);
         }

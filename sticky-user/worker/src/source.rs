@@ -11,25 +11,16 @@ use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::room::Room;
+use sticky_contract::Source as InheritedSource;
 use sticky_sys::fd_passing;
 use sticky_sys::readiness::{self, Watched};
 
-/// What a supervisor may pass to a worker.
+/// Where connections come from, as a supervisor passes it.
 #[derive(Debug)]
 pub(super) struct Passed {
-    pub(super) way: Way,
-    /// A Unix socket that brings connections which waited at another slot, when that one had no
-    /// worker.
+    pub(super) source: InheritedSource,
+    /// See [`sticky_contract::Inherited::redistributed`].
     pub(super) redistributed: Option<OwnedFd>,
-}
-
-/// How a slot's connections come.
-#[derive(Debug)]
-pub(super) enum Way {
-    /// A listener to accept on.
-    Listener(OwnedFd),
-    /// A Unix socket that brings connections which the supervisor accepted.
-    Connections(OwnedFd),
 }
 
 /// The same, in the runtime's hands.
@@ -56,13 +47,15 @@ pub(super) type Accepted = (TcpStream, SocketAddr);
 impl Source {
     /// Of one of `slots` workers.
     pub(super) fn new(passed: Passed, slots: u32) -> io::Result<Self> {
-        let slots_own = match passed.way {
-            Way::Listener(listener) => {
+        let slots_own = match passed.source {
+            InheritedSource::Listener(listener) => {
                 let listener = StdListener::from(listener);
                 listener.set_nonblocking(true)?;
                 SlotsOwn::Listener(TcpListener::from_std(listener)?)
             }
-            Way::Connections(socket) => SlotsOwn::Connections(Connections::new(socket)?),
+            InheritedSource::Connections(socket) => {
+                SlotsOwn::Connections(Connections::new(socket)?)
+            }
         };
         let redistributed = passed.redistributed.map(Connections::new).transpose()?;
         Ok(Self { slots_own, redistributed, room: Room::beside(slots) })
@@ -82,7 +75,7 @@ impl Source {
         {
             match next.transpose() {
                 Some(next) => return Poll::Ready(next.map(Some)),
-                // No more are redistributed.
+                // No more will come.
                 None => self.redistributed = None,
             }
         }
@@ -120,7 +113,7 @@ fn accept_waiting(listener: &TcpListener, room: &Room) -> io::Result<Option<Acce
     room.look(listener)?;
     let (connection, _) = SockRef::from(listener).accept()?;
     connection.set_nonblocking(true)?;
-    with_peer(Some(connection.into()))
+    taken(Some(connection.into()))
 }
 
 impl Connections {
@@ -132,13 +125,13 @@ impl Connections {
         loop {
             let mut ready = ready!(self.0.poll_read_ready(cx))?;
             if let Ok(received) = ready.try_io(|socket| receive(socket.get_ref(), room)) {
-                return Poll::Ready(received.and_then(with_peer));
+                return Poll::Ready(received.and_then(taken));
             }
         }
     }
 
     fn next_waiting(&self, room: &Room) -> io::Result<Option<Accepted>> {
-        with_peer(receive(self.0.get_ref(), room)?)
+        taken(receive(self.0.get_ref(), room)?)
     }
 }
 
@@ -150,7 +143,7 @@ fn receive(socket: &OwnedFd, room: &Room) -> io::Result<Option<OwnedFd>> {
     Ok(connection.inspect(|connection| room.take(connection)))
 }
 
-fn with_peer(connection: Option<OwnedFd>) -> io::Result<Option<Accepted>> {
+fn taken(connection: Option<OwnedFd>) -> io::Result<Option<Accepted>> {
     let Some(connection) = connection else {
         return Ok(None);
     };
@@ -179,8 +172,8 @@ mod tests {
         let listener = StdListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (near, far) = fd_passing::pair(10).unwrap();
-        let way = Way::Listener(listener.into());
-        let mut source = Source::new(Passed { way, redistributed: Some(far) }, 1).unwrap();
+        let source = InheritedSource::Listener(listener.into());
+        let mut source = Source::new(Passed { source, redistributed: Some(far) }, 1).unwrap();
 
         let (redistributed, client) = connection();
         fd_passing::send(&near, redistributed.as_fd()).unwrap();
@@ -201,14 +194,21 @@ mod tests {
         assert!(source.next_waiting().unwrap().is_none());
         let own = StdStream::connect(address).unwrap();
         let (_, peer) = source.next().await.unwrap().unwrap();
-        assert_eq!(peer, own.local_addr().unwrap(), "the end of the redistributed is not the end");
+        assert_eq!(
+            peer,
+            own.local_addr().unwrap(),
+            "the end of the redistributed ones is not the end"
+        );
     }
 
     #[tokio::test]
     async fn the_end_of_the_slots_own_is_the_end() {
         let (near, far) = fd_passing::pair(10).unwrap();
         let (_stays_open, redistributed) = fd_passing::pair(10).unwrap();
-        let passed = Passed { way: Way::Connections(far), redistributed: Some(redistributed) };
+        let passed = Passed {
+            source: InheritedSource::Connections(far),
+            redistributed: Some(redistributed),
+        };
         let mut source = Source::new(passed, 1).unwrap();
         drop(near);
         assert!(source.next().await.unwrap().is_none());

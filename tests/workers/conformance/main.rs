@@ -21,7 +21,7 @@ use serde_json::json;
 use socketioxide::SocketIo;
 use socketioxide::adapter::Emitter;
 use socketioxide::extract::SocketRef;
-use sticky_bus::{Adapter, Bus};
+use sticky_bus::Adapter;
 use sticky_worker::throttle::Throttle;
 use sticky_worker::Worker;
 use tracing_subscriber::filter::LevelFilter;
@@ -44,8 +44,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let level: LevelFilter = env::var("STICKY_LOG")?.parse()?;
     let log = tracing_subscriber::fmt().with_writer(stderr).with_max_level(level).with_ansi(false);
     log.finish().with(Throttle::of(Throttle::WORKER)).init();
-    let worker = Worker::from_env()?;
-    let bus = Bus::from_env().await?;
+    let mut worker = Worker::from_env()?;
+    let bus = worker.bus().await?;
     let adapter = if env::args().any(|argument| argument == "--patient") {
         bus.adapter().with_request_timeout(FOR_EVER)
     } else {

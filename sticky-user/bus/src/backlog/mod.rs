@@ -28,9 +28,6 @@ const PACKET: usize = 256;
 /// So many packets a client that polls may bring until it fetches.
 pub const UNFETCHED: usize = 256;
 
-/// The variable that says how much may wait for a client, in bytes.
-pub const CLIENT_BUFFER: &str = "STICKY_CLIENT_BUFFER";
-
 /// As much may when nothing is said.
 pub const USUAL_BUFFER: usize = 2 << 20;
 

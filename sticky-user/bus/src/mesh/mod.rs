@@ -10,7 +10,7 @@
 //! the moment its link closes, and one that comes is ready only when the others know what it wants.
 //! The sockets are the supervisor's, which takes no part in anything else here.
 //!
-//! A worker that is to take another's place joins when it is its turn, and that other one has left
+//! A worker that is to take another's place joins when it holds the accept lease, and that other one has left
 //! by then: at any time a slot has one worker in the mesh, and no client misses a message or gets
 //! it twice.
 //!
@@ -90,16 +90,12 @@ pub struct Mesh {
 
 impl Mesh {
     /// Joins the mesh; returns when the workers that run know of this one, or at once when another
-    /// worker of the slot has the turn. `listener` is the socket of this worker's slot. Needs a
+    /// worker of the slot has the accept lease. `listener` is the socket of this worker's slot. Needs a
     /// tokio runtime.
-    pub async fn join(place: &Place, listener: OwnedFd) -> Result<Self, MeshError> {
-        Self::join_in_turn(place, listener, &AcceptLease::of_this_process()).await
-    }
-
-    async fn join_in_turn(
+    pub async fn join(
         place: &Place,
         listener: OwnedFd,
-        turn: &AcceptLease,
+        lease: &AcceptLease,
     ) -> Result<Self, MeshError> {
         let health = HealthReporter::default();
         let stay = Stay::default();
@@ -111,14 +107,19 @@ impl Mesh {
         let wishes = Arc::new(Wishes::new(publisher.node, place.slot));
         let others = (0..place.slots).filter(|slot| *slot != place.slot);
         let peers = others.map(|slot| (slot, socket(&place.directory, slot)));
-        let subscriber = Arc::new(Subscriber::open(Arc::clone(&wishes), peers, turn, &stay));
+        let subscriber = Arc::new(Subscriber::open(Arc::clone(&wishes), peers, lease, &stay));
         let mesh = Self { publisher, subscriber, wishes, health };
-        let settling = mesh.clone().settle(turn.clone());
-        let mut part = turn.part();
+        let settling = mesh.clone().settle(lease.clone());
+        let mut guard = lease.guard();
         // Others need not wait for this: it accepts as long as it is here.
-        part.prepared();
-        tokio::spawn(stay.leave_in_turn(Arc::clone(&mesh.publisher), listener, turn.clone(), part));
-        if turn.has_come() {
+        guard.prepared();
+        tokio::spawn(stay.serve_while_leased(
+            Arc::clone(&mesh.publisher),
+            listener,
+            lease.clone(),
+            guard,
+        ));
+        if lease.is_held() {
             settling.await;
         } else {
             tokio::spawn(settling);
@@ -126,12 +127,12 @@ impl Mesh {
         Ok(mesh)
     }
 
-    /// Waits for the turn, and until the workers that run know of this one.
-    fn settle(self, turn: AcceptLease) -> impl Future<Output = ()> + Send {
-        let mut part = turn.part();
+    /// Waits for the lease, and until the workers that run know of this one.
+    fn settle(self, lease: AcceptLease) -> impl Future<Output = ()> + Send {
+        let mut guard = lease.guard();
         async move {
             let settled = async {
-                turn.come().await;
+                lease.held().await;
                 self.subscriber.settled().await;
                 // Those who answer are there, and open their own links at once.
                 let heard = self.publisher.heard_by(self.subscriber.live());
@@ -139,8 +140,8 @@ impl Mesh {
                 self.health.up(true);
             };
             tokio::select! {
-                () = settled => part.prepared(),
-                () = turn.ends() => {}
+                () = settled => guard.prepared(),
+                () = lease.releasing() => {}
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A worker's time in the mesh: from the moment when its turn comes to the moment when it is passed on.
+//! A worker's time in the mesh: as long as it holds the accept lease.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -33,19 +33,19 @@ impl Stay {
         self.over.cancelled().await;
     }
 
-    /// Serves those who open a link as long as it is this worker's turn. Then ends all links: the
-    /// other workers open theirs again, and get to whoever has the turn next.
-    pub(super) async fn leave_in_turn(
+    /// Serves those who open a link as long as this worker holds the lease. Then ends all links: the
+    /// other workers open theirs again, and get to the worker that holds the lease next.
+    pub(super) async fn serve_while_leased(
         self,
         publisher: Arc<Publisher>,
         listener: UnixListener,
-        turn: AcceptLease,
-        part: LeaseGuard,
+        lease: AcceptLease,
+        guard: LeaseGuard,
     ) {
-        turn.come().await;
+        lease.held().await;
         tokio::select! {
             biased;
-            () = turn.ends() => {}
+            () = lease.releasing() => {}
             () = publisher.accept(&listener) => {}
         }
         // Whoever comes now waits for the next worker.
@@ -53,6 +53,6 @@ impl Stay {
         self.over.cancel();
         self.links.close();
         self.links.wait().await;
-        drop(part);
+        drop(guard);
     }
 }

@@ -114,22 +114,22 @@ impl Wishes {
 }
 
 impl Subscriber {
-    /// Opens the links when the turn comes, and opens each again whenever it closes, until this is
+    /// Opens the links when the lease is held, and opens each again whenever it closes, until this is
     /// dropped or the worker leaves.
     pub(super) fn open(
         wishes: Arc<Wishes>,
         peers: impl Iterator<Item = (u32, PathBuf)>,
-        turn: &AcceptLease,
+        lease: &AcceptLease,
         stay: &Stay,
     ) -> Self {
         let open = |(slot, path)| {
             let (commands, requests): (_, UnboundedReceiver<Command>) = unbounded_channel();
             let live = Arc::new(AtomicBool::new(false));
             let (wishes, is_live) = (Arc::clone(&wishes), Arc::clone(&live));
-            let (turn, over) = (turn.clone(), stay.clone());
+            let (lease, over) = (lease.clone(), stay.clone());
             stay.link(async move {
                 let keeping = async {
-                    turn.come().await;
+                    lease.held().await;
                     link::keep(slot, path, wishes, requests, is_live).await;
                 };
                 tokio::select! {

@@ -27,24 +27,21 @@ impl Slots {
     }
 
     async fn join(&self, slot: u32) -> Mesh {
+        self.join_with(slot, &AcceptLease::unshared()).await
+    }
+
+    async fn join_with(&self, slot: u32, lease: &AcceptLease) -> Mesh {
         let slots = u32::try_from(self.sockets.len()).unwrap();
         let place = Place { directory: self.directory.path().into(), slot, slots };
         let socket = self.sockets[slot as usize].try_clone().unwrap();
-        Mesh::join(&place, socket.into()).await.unwrap()
+        Mesh::join(&place, socket.into(), lease).await.unwrap()
     }
 
-    async fn join_by(&self, slot: u32, turn: &AcceptLease) -> Mesh {
-        let slots = u32::try_from(self.sockets.len()).unwrap();
-        let place = Place { directory: self.directory.path().into(), slot, slots };
-        let socket = self.sockets[slot as usize].try_clone().unwrap();
-        Mesh::join_in_turn(&place, socket.into(), turn).await.unwrap()
-    }
-
-    /// The turn of one of those who share one.
-    fn turn(&self) -> AcceptLease {
+    /// The lease of one of several workers that share one.
+    fn lease(&self) -> AcceptLease {
         let mut options = std::fs::File::options();
         options.read(true).write(true).create(true).truncate(false);
-        AcceptLease::by(options.open(self.directory.path().join("turn")).unwrap())
+        AcceptLease::on(options.open(self.directory.path().join("lease")).unwrap())
     }
 
     /// A worker in a runtime of its own, which takes its links with it when it dies.
@@ -57,7 +54,8 @@ impl Slots {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
-                let mesh = Mesh::join(&place, socket.into()).await.unwrap();
+                let lease = AcceptLease::unshared();
+                let mesh = Mesh::join(&place, socket.into(), &lease).await.unwrap();
                 let _messages = mesh.subscribe(channel.into(), 8).await;
                 ready.send(()).unwrap();
                 let _ = ended.await;
@@ -152,18 +150,18 @@ async fn a_successor_joins_when_its_predecessor_has_left() {
     });
     let mut heard_by_a = a.subscribe("news".into(), 8).await;
 
-    let turns = [slots.turn(), slots.turn()];
-    let first = slots.join_by(1, &turns[0]).await;
+    let leases = [slots.lease(), slots.lease()];
+    let first = slots.join_with(1, &leases[0]).await;
     let mut heard_by_first = first.subscribe("news".into(), 8).await;
-    let second = slots.join_by(1, &turns[1]).await;
+    let second = slots.join_with(1, &leases[1]).await;
     let mut heard_by_second = second.subscribe("news".into(), 8).await;
     assert_eq!((a.workers("news"), second.health().borrow().up), (2, false));
     a.publish("news", b"for the first").await.unwrap();
     assert_eq!(next(&mut heard_by_first).await.1, b"for the first");
 
     let patience = std::time::Duration::from_secs(20);
-    timeout(patience, turns[0].pass_on()).await.unwrap();
-    timeout(patience, turns[1].begun()).await.unwrap();
+    timeout(patience, leases[0].release()).await.unwrap();
+    timeout(patience, leases[1].prepared()).await.unwrap();
     assert!(second.health().borrow().up);
     assert_eq!((a.workers("news"), second.workers("news")), (2, 2), "all know each other");
     a.publish("news", b"for the second").await.unwrap();

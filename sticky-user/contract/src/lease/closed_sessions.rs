@@ -1,7 +1,8 @@
-//! ClosedSessions in the file of the turn: what a worker leaves to its successor.
+//! The ids of sessions that a worker has closed, in the file of the accept lease: the clients of these
+//! sessions come to the successor, which tells them to open another.
 //!
 //! ```text
-//! number of the writer (u32), length of what follows (u32), words, one a line
+//! number of the writer (u32), length of what follows (u32), ids, one a line
 //! ```
 //!
 //! The predecessor may be hostile, as may be the one before it: however long the file is and whatever
@@ -22,10 +23,10 @@ const HEADER: u64 = 8;
 const PART: u64 = 64 * 1024;
 /// Read in all, by one worker: some predecessors write all of it, and several may come and go.
 const MOST_READ: u64 = 8 * FILE;
-const MOST_WORDS: usize = 200_000;
-const LONGEST_WORD: usize = 64;
+const MOST_IDS: usize = 200_000;
+const LONGEST_ID: usize = 64;
 
-/// One word a line. ClosedSessions are short and hold no line break.
+/// The sessions that this worker and its predecessor have closed. Ids are short and printable.
 #[derive(Debug)]
 pub struct ClosedSessions {
     file: Option<Arc<File>>,
@@ -34,11 +35,11 @@ pub struct ClosedSessions {
 
 #[derive(Debug)]
 struct State {
-    /// This worker's number and how much it has written: the words in the file are its own.
+    /// This worker's number and how much it has written: the ids in the file are its own.
     left: Option<Header>,
     /// Of the predecessor.
     found: HashSet<String>,
-    /// Whose words were read last, and how far.
+    /// Whose ids were read last, and how far.
     seen: Header,
     may_read: u64,
 }
@@ -60,25 +61,25 @@ impl ClosedSessions {
         Self { file, state: Mutex::new(state) }
     }
 
-    /// Leaves words for the successor. The first time, those of the predecessor go.
-    pub fn leave<'a>(&self, words: impl IntoIterator<Item = &'a str>) {
+    /// Records ids for the successor. The first time, those of the predecessor go.
+    pub fn record<'a>(&self, ids: impl IntoIterator<Item = &'a str>) {
         let Some(file) = &self.file else { return };
         let mut state = self.lock();
-        if let Err(error) = state.write(file, words) {
-            debug!("cannot leave word for the successor: {error}");
+        if let Err(error) = state.write(file, ids) {
+            debug!("cannot tell the successor which sessions were closed: {error}");
         }
     }
 
-    /// Whether the predecessor has left this word. It may do so until it ends.
-    pub fn found(&self, word: &str) -> bool {
+    /// Whether the predecessor has recorded this id. It may do so until it ends.
+    pub fn contains(&self, id: &str) -> bool {
         let Some(file) = &self.file else { return false };
         let mut state = self.lock();
         if state.left.is_none()
             && let Err(error) = state.read(file)
         {
-            debug!("cannot read the words of the predecessor: {error}");
+            debug!("cannot read which sessions the predecessor has closed: {error}");
         }
-        state.found.contains(word)
+        state.found.contains(id)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -93,7 +94,7 @@ impl State {
             self.seen = Header { writer: header.writer, length: 0 };
         }
         let end = header.length.min(Header::MOST);
-        while self.seen.length < end && self.may_read > 0 && self.found.len() < MOST_WORDS {
+        while self.seen.length < end && self.may_read > 0 && self.found.len() < MOST_IDS {
             let start = u64::from(self.seen.length);
             let mut part = vec![0; usize::try_from(PART.min(u64::from(end) - start)).unwrap_or(0)];
             let length = file.read_at(&mut part, HEADER + start)?;
@@ -101,7 +102,7 @@ impl State {
             // A line is written as a whole. What is none is passed over, as is all that follows.
             let lines = part.iter().rposition(|&byte| byte == b'\n');
             let taken = lines.and_then(|last| part.get(..=last)).unwrap_or_default();
-            self.found.extend(taken.split(|&byte| byte == b'\n').filter_map(word));
+            self.found.extend(taken.split(|&byte| byte == b'\n').filter_map(id));
             self.may_read = self.may_read.saturating_sub(u64::try_from(length).unwrap_or(PART));
             match u32::try_from(taken.len()) {
                 Ok(taken) if taken > 0 => self.seen.length += taken,
@@ -111,22 +112,18 @@ impl State {
         Ok(())
     }
 
-    fn write<'a>(
-        &mut self,
-        file: &File,
-        words: impl IntoIterator<Item = &'a str>,
-    ) -> io::Result<()> {
+    fn write<'a>(&mut self, file: &File, ids: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
         let mut header = match self.left {
             Some(header) => header,
             None => Header { writer: Header::read(file)?.writer.wrapping_add(1), length: 0 },
         };
         let mut text = String::new();
-        for word in words {
-            if header.length as usize + text.len() + word.len() >= Header::MOST as usize {
-                debug!("there is no room to leave more words for the successor");
+        for id in ids {
+            if header.length as usize + text.len() + id.len() >= Header::MOST as usize {
+                debug!("there is no room for the ids of more closed sessions");
                 break;
             }
-            text.push_str(word);
+            text.push_str(id);
             text.push('\n');
         }
         self.left = Some(header);
@@ -159,9 +156,9 @@ impl Header {
     }
 }
 
-/// A line that is a word.
-fn word(line: &[u8]) -> Option<String> {
-    let fits = (1..=LONGEST_WORD).contains(&line.len()) && line.iter().all(u8::is_ascii_graphic);
+/// A line that is an id.
+fn id(line: &[u8]) -> Option<String> {
+    let fits = (1..=LONGEST_ID).contains(&line.len()) && line.iter().all(u8::is_ascii_graphic);
     fits.then(|| String::from_utf8_lossy(line).into_owned())
 }
 
@@ -173,8 +170,8 @@ mod tests {
 
     fn two() -> (File, ClosedSessions, ClosedSessions) {
         let file = tempfile::tempfile().unwrap();
-        let words = || ClosedSessions::in_file(Some(Arc::new(file.try_clone().unwrap())));
-        let (first, second) = (words(), words());
+        let ids = || ClosedSessions::in_file(Some(Arc::new(file.try_clone().unwrap())));
+        let (first, second) = (ids(), ids());
         (file, first, second)
     }
 
@@ -182,10 +179,10 @@ mod tests {
     fn what_does_not_fit_is_not_left() {
         let (file, first, second) = two();
         let many: Vec<String> = (0..300_000).map(|number| format!("{number:020}")).collect();
-        first.leave(many.iter().map(String::as_str));
-        first.leave(["one-more"]);
+        first.record(many.iter().map(String::as_str));
+        first.record(["one-more"]);
         assert!(file.metadata().unwrap().len() <= FILE);
-        assert!(second.found(&many[0]) && !second.found("one-more"));
+        assert!(second.contains(&many[0]) && !second.contains("one-more"));
     }
 
     #[test]
@@ -195,33 +192,33 @@ mod tests {
         for writer in 1..100 {
             Header { writer, length: u32::MAX }.write(&file).unwrap();
             file.write_all_at(&b"x\n".repeat(20_000), HEADER).unwrap();
-            assert!(second.found("x") && !second.found(""));
+            assert!(second.contains("x") && !second.contains(""));
         }
         let state = second.lock();
         assert!(state.found.len() == 1 && state.may_read > 0);
     }
 
     #[test]
-    fn many_words_are_not_remembered() {
+    fn many_ids_are_not_remembered() {
         let (file, _, second) = two();
         for writer in 1..9 {
             let many = |number: u32| format!("{writer}-{number}\n");
             let text: String = (0..400_000).map(many).collect();
             file.write_all_at(text.as_bytes(), HEADER).unwrap();
             Header { writer, length: u32::MAX }.write(&file).unwrap();
-            second.found("no");
+            second.contains("no");
         }
-        assert!((MOST_WORDS..MOST_WORDS + 65_536).contains(&second.lock().found.len()));
+        assert!((MOST_IDS..MOST_IDS + 65_536).contains(&second.lock().found.len()));
     }
 
     proptest! {
         #[test]
-        fn any_bytes_are_words_or_passed_over(bytes: Vec<u8>) {
+        fn any_bytes_are_ids_or_passed_over(bytes: Vec<u8>) {
             let (file, first, second) = two();
             file.write_all_at(&bytes, 0).unwrap();
-            second.found("no");
-            first.leave(["word"]);
-            prop_assert!(second.found("word"));
+            second.contains("no");
+            first.record(["id"]);
+            prop_assert!(second.contains("id"));
         }
     }
 }

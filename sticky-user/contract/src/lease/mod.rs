@@ -1,17 +1,30 @@
-//! Whose turn it is: at any time one worker of a slot accepts.
+//! The accept lease: at any time one worker of a slot accepts.
 //!
-//! A worker that is to be replaced and its successor have the same sockets. Between them goes a file
-//! that both hold open (the descriptor named `turn`): whoever has its lock accepts. The lock of a
-//! worker that dies is the kernel's to give away. Where no such file was passed, it is always
-//! this worker's turn.
+//! A worker that is to be replaced and its successor have the same sockets, and a file that both hold
+//! open (the descriptor [`LEASE`](crate::descriptor::LEASE)): the worker that has its lock accepts. The
+//! kernel takes the lock away from a worker that dies. A worker without such a file shares its sockets
+//! with no other worker, and always holds the lease.
 //!
-//! Those who accept take part: some prepare before the others begin ([`LeaseGuard::prepared`]), and all
-//! have stopped before the turn is passed on ([`LeaseGuard`] is dropped).
+//! Each part of a worker that accepts has a [`LeaseGuard`]: some parts prepare before the others begin
+//! ([`LeaseGuard::prepared`]), and all of them have stopped, and dropped their guards, before the lease is
+//! released.
+//!
+//! ```
+//! use sticky_contract::lease::AcceptLease;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let lease = AcceptLease::unshared();
+//! lease.prepared().await;
+//! assert!(lease.is_held());
+//! lease.release().await;
+//! # }
+//! ```
 
 mod closed_sessions;
 
 use std::fs::File;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -20,77 +33,67 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, warn};
 
-use self::closed_sessions::ClosedSessions;
-use sticky_sys::inherited;
+pub use self::closed_sessions::ClosedSessions;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Awaited,
-    Here,
-    /// Those who take part are to stop.
-    Leaving,
-    PassedOn,
+    Held,
+    /// All parts of this worker are to stop accepting.
+    Releasing,
+    Released,
 }
 
-/// This worker's turn. Clones are the same one.
+/// This worker's lease. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct AcceptLease(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     file: Option<Arc<File>>,
-    words: ClosedSessions,
+    closed_sessions: ClosedSessions,
     stage: watch::Sender<Stage>,
     preparing: TaskTracker,
-    parts: TaskTracker,
+    guards: TaskTracker,
 }
 
-/// Held by one that accepts, until it has stopped.
+/// Held by a part of the worker that accepts, until it has stopped.
 #[derive(Debug)]
 pub struct LeaseGuard {
     preparing: Option<TaskTrackerToken>,
-    _part: TaskTrackerToken,
+    _guard: TaskTrackerToken,
 }
 
 impl LeaseGuard {
-    /// Others may begin.
+    /// This part is prepared: the others may begin to accept.
     pub fn prepared(&mut self) {
         self.preparing = None;
     }
 }
 
 impl AcceptLease {
-    /// The turn of this process.
-    pub fn of_this_process() -> Self {
-        static TURN: OnceLock<AcceptLease> = OnceLock::new();
-        let take = || match inherited::take("turn") {
-            Ok(Some(file)) => Self::by(file.into()),
-            // Whoever asks for a socket next is told what is wrong with the descriptors.
-            Ok(None) | Err(_) => Self::always(),
-        };
-        TURN.get_or_init(take).clone()
+    /// Of a worker that shares its sockets with no other worker.
+    pub fn unshared() -> Self {
+        Self::new(None, Stage::Held)
     }
 
-    /// There is nobody to take turns with.
-    pub fn always() -> Self {
-        Self::new(None, Stage::Here)
-    }
-
-    /// Whoever has the lock of this file accepts.
-    pub fn by(file: File) -> Self {
+    /// Of a worker that accepts when it has the lock of this file.
+    pub fn on(file: File) -> Self {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Self::new(Some(file), Stage::Here),
+            Ok(()) => Self::new(Some(file), Stage::Held),
             Err(Errno::WOULDBLOCK) => {
-                debug!("another worker has the turn");
-                let turn = Self::new(Some(file), Stage::Awaited);
-                let waiting = turn.clone();
+                debug!("another worker has the accept lease");
+                let lease = Self::new(Some(file), Stage::Awaited);
+                let waiting = lease.clone();
                 // Not a task: nobody waits for a thread that still waits when the process ends.
                 std::thread::spawn(move || waiting.wait_for_lock());
-                turn
+                lease
             }
             Err(error) => {
-                warn!("cannot take turns with another worker: {error}");
-                Self::new(Some(file), Stage::Here)
+                warn!(
+                    "cannot lock the file of the accept lease, so this worker accepts at once: {error}"
+                );
+                Self::new(Some(file), Stage::Held)
             }
         }
     }
@@ -98,11 +101,11 @@ impl AcceptLease {
     fn new(file: Option<File>, stage: Stage) -> Self {
         let file = file.map(Arc::new);
         Self(Arc::new(Inner {
-            words: ClosedSessions::in_file(file.clone()),
+            closed_sessions: ClosedSessions::in_file(file.clone()),
             file,
             stage: watch::Sender::new(stage),
             preparing: TaskTracker::new(),
-            parts: TaskTracker::new(),
+            guards: TaskTracker::new(),
         }))
     }
 
@@ -115,16 +118,16 @@ impl AcceptLease {
             }
         };
         if let Err(error) = locked {
-            warn!("cannot wait for the other worker to pass the turn on: {error}");
+            warn!("cannot wait for the other worker to release the accept lease: {error}");
         }
-        let came = self.0.stage.send_if_modified(|stage| {
+        let was_awaited = self.0.stage.send_if_modified(|stage| {
             let awaited = *stage == Stage::Awaited;
             if awaited {
-                *stage = Stage::Here;
+                *stage = Stage::Held;
             }
             awaited
         });
-        if !came {
+        if !was_awaited {
             self.unlock();
         }
     }
@@ -133,55 +136,57 @@ impl AcceptLease {
         // Held open: the successor may have to read what is left here.
         let unlocked = self.0.file.as_ref().map(|file| flock(file, FlockOperation::Unlock));
         if let Some(Err(error)) = unlocked {
-            warn!("cannot pass the turn on: {error}; the successor waits for this process's end");
+            warn!(
+                "cannot release the accept lease: {error}; the successor waits for this process's end"
+            );
         }
     }
 
-    /// Takes part.
-    pub fn part(&self) -> LeaseGuard {
-        LeaseGuard { preparing: Some(self.0.preparing.token()), _part: self.0.parts.token() }
+    /// For a part of this worker that accepts.
+    pub fn guard(&self) -> LeaseGuard {
+        LeaseGuard { preparing: Some(self.0.preparing.token()), _guard: self.0.guards.token() }
     }
 
-    /// Whether it has come.
-    pub fn has_come(&self) -> bool {
-        *self.0.stage.borrow() >= Stage::Here
+    /// Whether this worker holds it, or held it.
+    pub fn is_held(&self) -> bool {
+        *self.0.stage.borrow() >= Stage::Held
     }
 
-    /// Waits until it has.
-    pub async fn come(&self) {
-        self.reached(Stage::Here).await;
+    /// Waits until this worker holds it.
+    pub async fn held(&self) {
+        self.reached(Stage::Held).await;
     }
 
-    /// Waits until it has, and until those who prepare for it have done so.
-    pub async fn begun(&self) {
-        self.come().await;
+    /// Waits until this worker holds it, and all its parts are prepared.
+    pub async fn prepared(&self) {
+        self.held().await;
         self.0.preparing.close();
         self.0.preparing.wait().await;
     }
 
-    /// Waits until those who take part are to stop.
-    pub async fn ends(&self) {
-        self.reached(Stage::Leaving).await;
+    /// Waits until all parts of this worker are to stop accepting.
+    pub async fn releasing(&self) {
+        self.reached(Stage::Releasing).await;
     }
 
-    /// Passes it on, when all who take part have stopped. One that has not come is given up.
-    pub async fn pass_on(&self) {
-        let mut before = Stage::PassedOn;
+    /// Releases it, when all parts of this worker have stopped. A lease that is not held is given up.
+    pub async fn release(&self) {
+        let mut before = Stage::Released;
         self.0.stage.send_modify(|stage| {
             before = *stage;
-            *stage = before.max(Stage::Leaving);
+            *stage = before.max(Stage::Releasing);
         });
-        self.0.parts.close();
-        self.0.parts.wait().await;
-        self.0.stage.send_replace(Stage::PassedOn);
-        if before == Stage::Here {
+        self.0.guards.close();
+        self.0.guards.wait().await;
+        self.0.stage.send_replace(Stage::Released);
+        if before == Stage::Held {
             self.unlock();
         }
     }
 
-    /// What this worker leaves to its successor, and finds of its predecessor.
-    pub fn words(&self) -> &ClosedSessions {
-        &self.0.words
+    /// The sessions that this worker and its predecessor have closed.
+    pub fn closed_sessions(&self) -> &ClosedSessions {
+        &self.0.closed_sessions
     }
 
     async fn reached(&self, at_least: Stage) {
@@ -209,66 +214,72 @@ mod tests {
         }
 
         /// As the supervisor opens it: each worker has an open file of its own.
-        fn turn(&self) -> AcceptLease {
+        fn lease(&self) -> AcceptLease {
             let mut options = File::options();
             options.read(true).write(true).create(true).truncate(false);
-            AcceptLease::by(options.open(self.0.path().join("turn")).unwrap())
+            AcceptLease::on(options.open(self.0.path().join("lease")).unwrap())
         }
     }
 
     #[tokio::test]
     async fn one_after_the_other() {
         let slot = Slot::new();
-        let (first, second) = (slot.turn(), slot.turn());
-        assert!(first.has_come() && !second.has_come());
-        let mut part = first.part();
-        assert!(timeout(Duration::from_millis(20), first.begun()).await.is_err(), "not prepared");
-        part.prepared();
-        timeout(PATIENCE, first.begun()).await.unwrap();
+        let (first, second) = (slot.lease(), slot.lease());
+        assert!(first.is_held() && !second.is_held());
+        let mut guard = first.guard();
+        assert!(
+            timeout(Duration::from_millis(20), first.prepared()).await.is_err(),
+            "not prepared"
+        );
+        guard.prepared();
+        timeout(PATIENCE, first.prepared()).await.unwrap();
 
         let leaving = tokio::spawn({
             let first = first.clone();
-            async move { first.pass_on().await }
+            async move { first.release().await }
         });
-        timeout(PATIENCE, first.ends()).await.unwrap();
-        assert!(!leaving.is_finished() && !second.has_come(), "one has not stopped yet");
-        drop(part);
+        timeout(PATIENCE, first.releasing()).await.unwrap();
+        assert!(!leaving.is_finished() && !second.is_held(), "one has not stopped yet");
+        drop(guard);
         timeout(PATIENCE, leaving).await.unwrap().unwrap();
-        timeout(PATIENCE, second.begun()).await.unwrap();
-        assert!(!slot.turn().has_come());
+        timeout(PATIENCE, second.prepared()).await.unwrap();
+        assert!(!slot.lease().is_held());
     }
 
     #[tokio::test]
-    async fn who_goes_without_a_word_has_passed_it_on() {
+    async fn a_worker_that_dies_has_released_it() {
         let slot = Slot::new();
-        let (first, second) = (slot.turn(), slot.turn());
+        let (first, second) = (slot.lease(), slot.lease());
         drop(first);
-        timeout(PATIENCE, second.begun()).await.unwrap();
+        timeout(PATIENCE, second.prepared()).await.unwrap();
     }
 
     #[tokio::test]
-    async fn who_gives_up_waiting_is_passed_over() {
+    async fn a_worker_that_gives_up_waiting_is_passed_over() {
         let slot = Slot::new();
-        let (first, second) = (slot.turn(), slot.turn());
-        second.pass_on().await;
-        let third = slot.turn();
-        first.pass_on().await;
-        timeout(PATIENCE, third.begun()).await.unwrap();
+        let (first, second) = (slot.lease(), slot.lease());
+        second.release().await;
+        let third = slot.lease();
+        first.release().await;
+        timeout(PATIENCE, third.prepared()).await.unwrap();
     }
 
     #[tokio::test]
-    async fn words_reach_the_successor() {
+    async fn closed_sessions_reach_the_successor() {
         let slot = Slot::new();
-        let (first, second) = (slot.turn(), slot.turn());
-        first.words().leave(["a", "b"]);
-        assert!(second.words().found("a") && !second.words().found("c"));
-        first.pass_on().await;
-        first.words().leave(["c"]);
-        assert!(second.words().found("c"), "also what is said later");
-        let third = slot.turn();
-        second.words().leave(["d"]);
-        assert!(third.words().found("d") && !third.words().found("a"), "only the last one's words");
-        assert!(second.words().found("a"), "what was found stays");
-        assert!(!AcceptLease::always().words().found("a"));
+        let (first, second) = (slot.lease(), slot.lease());
+        first.closed_sessions().record(["a", "b"]);
+        assert!(second.closed_sessions().contains("a") && !second.closed_sessions().contains("c"));
+        first.release().await;
+        first.closed_sessions().record(["c"]);
+        assert!(second.closed_sessions().contains("c"), "also what is said later");
+        let third = slot.lease();
+        second.closed_sessions().record(["d"]);
+        assert!(
+            third.closed_sessions().contains("d") && !third.closed_sessions().contains("a"),
+            "only the last one's sessions"
+        );
+        assert!(second.closed_sessions().contains("a"), "what was found stays");
+        assert!(!AcceptLease::unshared().closed_sessions().contains("a"));
     }
 }

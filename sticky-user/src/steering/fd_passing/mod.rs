@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::ioctl_fionread;
+use sticky_contract::descriptor;
 use sticky_ebpf::Mapping;
 use tokio::sync::watch;
 
@@ -95,7 +96,7 @@ impl Steering for FdPassing {
 
     fn lend(&self, slot: u32) -> io::Result<Vec<Lent>> {
         let descriptor = self.outboxes.far(slot)?;
-        Ok(vec![Lent { name: "connections", descriptor }])
+        Ok(vec![Lent { name: descriptor::CONNECTIONS, descriptor }])
     }
 
     fn mend(&mut self, gone: Option<Gone>, _adopts: &dyn Fn(u32) -> bool) -> Mended {

@@ -123,16 +123,19 @@ impl Fleet<'_> {
         if self.seats.get(slot as usize).is_some_and(|seat| !seat.workers.is_empty()) {
             return Ok(());
         }
-        let Parts { turns, bus, legacy, run_dir, .. } = &mut self.parts;
-        let turn = turns.free(slot)?;
-        if turn.is_some() {
-            warn!(slot, "a process that is no worker has the slot's turn; the turn is made anew");
+        let Parts { leases, bus, legacy, run_dir, .. } = &mut self.parts;
+        let lease = leases.free(slot)?;
+        if lease.is_some() {
+            warn!(
+                slot,
+                "a process that is no worker has the slot's accept lease; the lease is made anew"
+            );
         }
         let socket = bus.as_mut().map(|bus| bus.mend(slot, run_dir)).transpose()?.flatten();
         if socket.is_some() {
             warn!(slot, "the worker had shut its bus socket down; it is made anew");
         }
-        for (name, descriptor) in turn.into_iter().chain(socket) {
+        for (name, descriptor) in lease.into_iter().chain(socket) {
             legacy.keep(&name, descriptor.as_fd());
         }
         Ok(())
@@ -145,13 +148,13 @@ impl Fleet<'_> {
         id: WorkerId,
         notify: &NotifySocket,
     ) -> io::Result<(Launched, Process)> {
-        let Parts { run_dir, steering, bus, turns, .. } = &self.parts;
+        let Parts { run_dir, steering, bus, leases, .. } = &self.parts;
         let workshop = Workshop {
             settings: self.settings,
             workers: run_dir.workers(),
             steering: &**steering,
             bus: bus.as_ref(),
-            turns,
+            leases,
         };
         let launched = workshop.start(slot, notify.name())?;
         let watch = |ended| Process::watch(launched.pid, launched.guard(), ended);

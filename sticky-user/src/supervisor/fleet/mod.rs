@@ -38,13 +38,13 @@ use self::watch::Watch;
 use super::bus_sockets::BusSockets;
 use super::control::Control;
 use super::deadline::at;
+use super::lease_files::LeaseFiles;
 use super::legacy::Legacy;
 use super::process::Ended;
 use super::run_dir::RunDir;
 use super::signals::Signals;
 use super::slot::{Event, Limits, WorkerId};
 use super::status::{Refused, Status};
-use super::turns::Turns;
 use super::{Error, Settings};
 use crate::steering::{Closing, Refusal, Steering};
 
@@ -87,7 +87,7 @@ enum Happened {
 pub(super) struct Parts {
     pub(super) steering: Box<dyn Steering>,
     pub(super) bus: Option<BusSockets>,
-    pub(super) turns: Turns,
+    pub(super) leases: LeaseFiles,
     pub(super) control: Control,
     pub(super) signals: Signals,
     pub(super) legacy: Legacy,

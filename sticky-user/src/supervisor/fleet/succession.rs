@@ -36,7 +36,7 @@ impl Fleet<'_> {
         let gather = || -> io::Result<Kept> {
             let mut kept = self.parts.steering.kept()?;
             self.parts.control.keep(&mut kept)?;
-            self.parts.turns.keep(&mut kept)?;
+            self.parts.leases.keep(&mut kept)?;
             if let Some(bus) = &self.parts.bus {
                 bus.keep(&mut kept)?;
             }

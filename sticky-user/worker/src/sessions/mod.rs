@@ -20,7 +20,6 @@ use axum::routing::any;
 use socketioxide::adapter::Adapter;
 use socketioxide::{SocketIo, SocketIoBuilder};
 use sticky_bus::backlog::Backlogs;
-use sticky_contract::lease::AcceptLease;
 
 use self::engine::Nothing;
 use self::layer::SessionLayer;
@@ -65,7 +64,7 @@ impl Worker {
         let config = &io.config().engine_config;
         Backlogs::of_this_process().fit(config.max_buffer_size);
         let drain = self.drain.clone();
-        let registry = Arc::new(Registry::new(self.draining(), AcceptLease::of_this_process()));
+        let registry = Arc::new(Registry::new(self.draining(), self.lease.clone()));
         let layer = SessionLayer::new(
             Arc::new(engine),
             config.max_payload,

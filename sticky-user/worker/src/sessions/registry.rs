@@ -97,14 +97,14 @@ impl Registry {
         self.lock().by_id.insert(id.into(), session.number);
         // The successor may get the next request. Those that were there before: see `leave_word`.
         if self.draining.has_begun() {
-            self.lease.words().leave([id]);
+            self.lease.closed_sessions().record([id]);
         }
     }
 
     /// Tells the successor which sessions are not its own and not unknown either.
     pub(super) fn leave_word(&self) {
         let ids: Vec<String> = self.lock().by_id.keys().cloned().collect();
-        self.lease.words().leave(ids.iter().map(String::as_str));
+        self.lease.closed_sessions().record(ids.iter().map(String::as_str));
     }
 
     pub(super) fn find(&self, id: &str) -> Known {
@@ -115,7 +115,7 @@ impl Registry {
             None if book.ended.contains(id) => return Known::Ended,
             None => drop(book),
         }
-        if self.lease.words().found(id) { Known::Ended } else { Known::Unknown }
+        if self.lease.closed_sessions().contains(id) { Known::Ended } else { Known::Unknown }
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Session>> {

@@ -77,11 +77,11 @@ async fn all_together_have_one_budget() {
 #[tokio::test]
 async fn what_a_worker_said_before_it_left_is_heard() {
     let slots = Slots::open(2);
-    let turn = slots.turn();
-    let (a, b) = tokio::join!(slots.join_by(0, &turn), slots.join(1));
+    let lease = slots.lease();
+    let (a, b) = tokio::join!(slots.join_with(0, &lease), slots.join(1));
     let mut heard = b.subscribe("news".into(), 1).await;
     publish(&a, 20).await;
-    tokio::join!(turn.pass_on(), hear(&mut heard, 20, Duration::ZERO));
+    tokio::join!(lease.release(), hear(&mut heard, 20, Duration::ZERO));
     assert_eq!(a.health().borrow().dropped, 0);
     a.publish("news", b"too late").await.unwrap();
     assert_eq!(a.health().borrow().dropped, 1);
@@ -90,11 +90,11 @@ async fn what_a_worker_said_before_it_left_is_heard() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_leaves_does_not_wait_long_and_counts_what_is_not_read() {
     let slots = Slots::open(2);
-    let turn = slots.turn();
-    let (a, b) = tokio::join!(slots.join_by(0, &turn), slots.join(1));
+    let lease = slots.lease();
+    let (a, b) = tokio::join!(slots.join_with(0, &lease), slots.join(1));
     let _unread = b.subscribe("news".into(), 1).await;
     publish(&a, 20).await;
-    turn.pass_on().await;
+    lease.release().await;
     let dropped = a.health().borrow().dropped;
     assert!((10..=20).contains(&dropped), "{dropped}");
 }

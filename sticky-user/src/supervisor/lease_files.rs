@@ -1,4 +1,4 @@
-//! The file of each slot whose lock says which worker may accept.
+//! The file of each slot for the accept lease: the worker that has its lock accepts.
 //!
 //! Workers write into it what is for their successors, and may be hostile: it lies in memory, and its
 //! length is sealed.
@@ -19,9 +19,9 @@ const LENGTH: u64 = 4 * 1024 * 1024;
 
 /// One file for each slot.
 #[derive(Debug)]
-pub(super) struct Turns(Vec<OwnedFd>);
+pub(super) struct LeaseFiles(Vec<OwnedFd>);
 
-impl Turns {
+impl LeaseFiles {
     pub(super) fn open(slots: u32) -> io::Result<Self> {
         (0..slots).map(|_| sealed()).collect::<io::Result<_>>().map(Self)
     }
@@ -46,8 +46,8 @@ impl Turns {
         File::options().read(true).write(true).open(format!("/proc/self/fd/{}", file.as_raw_fd()))
     }
 
-    /// Sees to it that the next worker of `slot`, which has none, can have the turn: another file where
-    /// somebody has the lock, to whom a worker has given its descriptor. The name and the descriptor of
+    /// Sees to it that the next worker of `slot`, which has none, can have the lease: another file where
+    /// a program has the lock, to which a worker has given its descriptor. The name and the descriptor of
     /// another file are returned, to be kept.
     pub(super) fn free(&mut self, slot: u32) -> io::Result<Option<(String, &OwnedFd)>> {
         match flock(self.lend(slot)?, FlockOperation::NonBlockingLockExclusive) {
@@ -63,11 +63,12 @@ impl Turns {
 }
 
 fn name(slot: u32) -> String {
-    format!("turn-{slot}")
+    format!("accept-lease-{slot}")
 }
 
 fn sealed() -> io::Result<OwnedFd> {
-    let file = memfd_create("sticky-turn", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let file =
+        memfd_create("sticky-accept-lease", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     ftruncate(&file, LENGTH)?;
     fcntl_add_seals(&file, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
     Ok(file)
@@ -81,8 +82,8 @@ mod tests {
 
     #[test]
     fn its_length_stays() {
-        let turns = Turns::open(2).unwrap();
-        let file = turns.lend(1).unwrap();
+        let leases = LeaseFiles::open(2).unwrap();
+        let file = leases.lend(1).unwrap();
         assert!(file.set_len(0).is_err() && file.set_len(8 << 40).is_err());
         file.write_all_at(b"last", LENGTH - 4).unwrap();
         assert!(file.write_at(b"beyond", LENGTH).is_err());
@@ -91,13 +92,13 @@ mod tests {
 
     #[test]
     fn a_lock_that_is_held_is_left_behind() {
-        let mut turns = Turns::open(1).unwrap();
-        assert!(turns.free(0).unwrap().is_none());
-        let (held, waiting) = (turns.lend(0).unwrap(), turns.lend(0).unwrap());
+        let mut leases = LeaseFiles::open(1).unwrap();
+        assert!(leases.free(0).unwrap().is_none());
+        let (held, waiting) = (leases.lend(0).unwrap(), leases.lend(0).unwrap());
         let lock = |file: &File| flock(file, FlockOperation::NonBlockingLockExclusive);
         lock(&held).unwrap();
         assert_eq!(lock(&waiting), Err(Errno::WOULDBLOCK), "it is the same file");
-        assert!(turns.free(0).unwrap().is_some());
-        lock(&turns.lend(0).unwrap()).unwrap();
+        assert!(leases.free(0).unwrap().is_some());
+        lock(&leases.lend(0).unwrap()).unwrap();
     }
 }

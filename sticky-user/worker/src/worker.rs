@@ -1,0 +1,120 @@
+//! The worker: what it inherited, and what an application asks of it.
+
+use std::num::NonZero;
+use std::time::Duration;
+
+use sticky_bus::backlog::Backlogs;
+use sticky_bus::{self as bus, Bus};
+use sticky_contract::lease::AcceptLease;
+use sticky_contract::notify::Notifier;
+use sticky_contract::{Inherited, InheritedBus};
+
+use super::drain::Drain;
+use super::source::Passed;
+use super::{Draining, Error, Timeouts};
+
+/// How long connections may take to end when nothing else is said.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One worker: its slot, and the listener that it inherited.
+#[derive(Debug)]
+pub struct Worker {
+    slot: u32,
+    slots: u32,
+    mode: String,
+    pub(super) drain: Drain,
+    pub(super) passed: Passed,
+    pub(super) lease: AcceptLease,
+    pub(super) max_connections: Option<NonZero<u32>>,
+    pub(super) timeouts: Timeouts,
+    bus: InheritedBus,
+    joined: Option<Bus>,
+}
+
+impl Worker {
+    /// Takes what the supervisor passed, all at once: see [`Inherited`].
+    ///
+    /// Under systemd's socket activation it is slot 0 of 1.
+    ///
+    /// # Errors
+    ///
+    /// No listener was passed, the environment cannot be understood, or this process has called it
+    /// before.
+    pub fn from_env() -> Result<Self, Error> {
+        let inherited = Inherited::from_env()?;
+        if let Some(bytes) = inherited.client_buffer {
+            Backlogs::of_this_process().set_limit(bytes);
+        }
+        Ok(Self {
+            slot: inherited.slot,
+            slots: inherited.slots,
+            mode: inherited.mode,
+            drain: Drain::new(inherited.drain_timeout.unwrap_or(DRAIN_TIMEOUT)),
+            passed: Passed { source: inherited.source, redistributed: inherited.redistributed },
+            lease: inherited.lease,
+            max_connections: inherited.max_connections,
+            timeouts: Timeouts::default(),
+            bus: inherited.bus,
+            joined: None,
+        })
+    }
+
+    /// Waits for clients as long as `timeouts` says.
+    #[must_use]
+    pub fn with_timeouts(self, timeouts: Timeouts) -> Self {
+        Self { timeouts, ..self }
+    }
+
+    /// The slot that this worker serves, from 0.
+    pub fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// How many slots there are.
+    pub fn slots(&self) -> u32 {
+        self.slots
+    }
+
+    /// How connections get here, as the supervisor names it; empty without a supervisor.
+    pub fn mode(&self) -> &str {
+        &self.mode
+    }
+
+    /// How long connections may take to end once the worker drains.
+    pub fn drain_timeout(&self) -> Duration {
+        self.drain.timeout
+    }
+
+    /// Tells when the worker begins to drain: the moment to close sessions that would go on.
+    pub fn draining(&self) -> Draining {
+        self.drain.draining.clone()
+    }
+
+    /// What carries broadcasts to the other workers: the Redis server that the supervisor names, else
+    /// the embedded bus, else [`Bus::Alone`]. It is joined at the first call.
+    ///
+    /// ```no_run
+    /// use socketioxide::SocketIo;
+    /// use sticky_bus::Adapter;
+    /// # async fn example(mut worker: sticky_worker::Worker) -> Result<(), sticky_bus::Error> {
+    /// let bus = worker.bus().await?;
+    /// let socketio = SocketIo::builder().with_adapter::<Adapter<_>>(bus.adapter());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the supervisor names cannot be used; see [`Bus::redis`].
+    pub async fn bus(&mut self) -> Result<Bus, bus::Error> {
+        if let Some(bus) = &self.joined {
+            return Ok(bus.clone());
+        }
+        let inherited = std::mem::replace(&mut self.bus, InheritedBus::None);
+        let bus = Bus::join(inherited, self.slot, self.slots, &self.lease).await?;
+        if let Some(notifier) = Notifier::from_env() {
+            bus.report_to(notifier);
+        }
+        Ok(self.joined.insert(bus).clone())
+    }
+}
