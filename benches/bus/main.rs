@@ -15,8 +15,8 @@ use std::error::Error;
 use report::{Row, table};
 use round::Round;
 use servers::{Redis, Sockets};
+use sticky_benches::interleave;
 use sticky_benches::report::Report;
-use sticky_benches::turns;
 use workers::Workers;
 
 /// Workers on each bus, the publisher among them.
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     ];
     for round in 0..ROUNDS {
         eprintln!("round {} of {ROUNDS}", round + 1);
-        for at in turns::order(round, buses.len()) {
+        for at in interleave::order(round, buses.len()) {
             if let Some((_, workers, rounds)) = buses.get_mut(at) {
                 rounds.push(Round::run(workers)?);
             }

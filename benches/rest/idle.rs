@@ -9,7 +9,7 @@ use procfs::process::Process;
 use serde::Serialize;
 use sticky_benches::processes;
 
-use crate::{MODES, WORKERS};
+use crate::options::{MODES, WORKERS};
 
 /// What a server needs before it rests.
 const SETTLED: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@
 //! `cargo xtask bench rest` runs it.
 
 mod idle;
+mod options;
 mod reload;
 mod show;
 mod start;
@@ -12,31 +13,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
-use harness::Mode;
 use sticky_benches::numbers::Figure;
 use sticky_benches::report::Report;
 
-/// A server that starts, and one that rests: time to READY, memory, wake-ups
-#[derive(Debug, Parser)]
-struct Options {
-    /// Rounds; times are medians over them
-    #[arg(long, default_value = "9")]
-    rounds: usize,
-    /// Numbers of workers that are started
-    #[arg(long, value_delimiter = ',', default_value = "1,4,16,64")]
-    workers: Vec<u32>,
-    /// How long servers rest while their wake-ups are counted, in seconds
-    #[arg(long, default_value = "60")]
-    seconds: f64,
-    /// Added by cargo
-    #[arg(long, hide = true)]
-    bench: bool,
-}
-
-const MODES: [Mode; 3] = [Mode::Ebpf, Mode::Cbpf, Mode::FdPassing];
-
-/// The workers of a server that rests, and of one whose workers are replaced.
-const WORKERS: u32 = 4;
+use options::{MODES, Options};
 
 fn main() -> Result<()> {
     let options = Options::parse();

@@ -9,7 +9,7 @@ use harness::{Mode, Sticky};
 use sticky_benches::numbers::Figure;
 use sticky_user::supervisor::progress::Progress;
 
-use crate::WORKERS;
+use crate::options::WORKERS;
 
 /// In milliseconds, over all workers and rounds.
 pub(crate) fn measure(mode: Mode, rounds: usize) -> Result<Figure> {

@@ -5,8 +5,8 @@ use sticky_benches::numbers::{Figure, short};
 use sticky_benches::table::Table;
 
 use crate::idle::Idle;
+use crate::options::{MODES, Options, WORKERS};
 use crate::start::Start;
-use crate::{MODES, Options, WORKERS};
 
 pub(crate) fn starts(starts: &[Start], options: &Options) -> String {
     let heads = MODES.map(|mode| mode.name().to_owned());

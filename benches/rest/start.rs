@@ -5,10 +5,10 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use harness::Sticky;
 use serde::Serialize;
+use sticky_benches::interleave;
 use sticky_benches::numbers::Figure;
-use sticky_benches::turns;
 
-use crate::{MODES, Options};
+use crate::options::{MODES, Options};
 
 /// Times of one number of workers.
 #[derive(Debug, Serialize)]
@@ -26,7 +26,7 @@ fn start(workers: u32, rounds: usize) -> Result<Start> {
     eprintln!("starting {workers} workers");
     let mut times = MODES.map(|mode| (mode, Vec::new()));
     for round in 0..rounds {
-        for at in turns::order(round, times.len()) {
+        for at in interleave::order(round, times.len()) {
             let Some((mode, times)) = times.get_mut(at) else { continue };
             let start = Instant::now();
             let sticky = Sticky::new(*mode, workers).spawn();

@@ -6,53 +6,25 @@
 //! besides the choice of the listener.
 
 mod connections;
+mod cost;
+mod loaded;
+mod options;
 mod port;
-mod program;
 mod reference;
+mod runs;
 mod show;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde::Serialize;
+use sticky_benches::interleave;
 use sticky_benches::numbers::Figure;
 use sticky_benches::report::Report;
-use sticky_benches::turns;
 
 use connections::Connections;
+use cost::{Cost, SLOTS};
+use options::Options;
 use port::{Choice, Port};
-
-/// Kernel programs: connections per number of slots and of open connections
-#[derive(Debug, Parser)]
-struct Options {
-    /// Rounds; results are medians over them
-    #[arg(long, default_value = "15")]
-    rounds: usize,
-    /// Connections in a round
-    #[arg(long, default_value = "4000")]
-    connections: usize,
-    /// Numbers of slots
-    #[arg(long, value_delimiter = ',', default_value = "2,8,32,128,256")]
-    slots: Vec<u32>,
-    /// Numbers of connections that are open meanwhile on each port, with 4 slots; each takes 8 of
-    /// the files that a process may open (ulimit -n)
-    #[arg(long, value_delimiter = ',', default_value = "0,500,2000")]
-    open: Vec<usize>,
-    /// Added by cargo
-    #[arg(long, hide = true)]
-    bench: bool,
-}
-
-const SLOTS: u32 = 4;
-
-/// One choice of the listener, measured with so many slots or open connections.
-#[derive(Debug, Serialize)]
-struct Cost {
-    choice: Choice,
-    number: usize,
-    /// CPU time to connect, accept and close.
-    microseconds: Figure,
-}
 
 fn main() -> Result<()> {
     let options = Options::parse();
@@ -72,7 +44,7 @@ fn main() -> Result<()> {
     let mut runs = Vec::new();
     for &slots in &options.slots {
         eprintln!("{slots} slots, runs of the kernel program");
-        runs.extend(program::measure(slots, &options)?);
+        runs.extend(runs::measure(slots, &options)?);
     }
     show::report(&mut report, &by_slots, &by_open, &runs, &options)?;
     report.write()
@@ -87,7 +59,7 @@ fn measure(slots: u32, open: usize, number: usize, options: &Options) -> Result<
     let mut all = all?;
     let mut rounds: Vec<Vec<f64>> = all.iter().map(|_| Vec::new()).collect();
     for round in 0..options.rounds {
-        for at in turns::order(round, all.len()) {
+        for at in interleave::order(round, all.len()) {
             if let (Some(connections), Some(rounds)) = (all.get_mut(at), rounds.get_mut(at)) {
                 rounds.push(connections.microseconds(options.connections)?);
             }

@@ -11,7 +11,7 @@ use sticky_benches::listen::{BACKLOG, group};
 use sticky_ebpf::{Mapping, SlotCount};
 use sticky_user::steering::{self, Mode, Plan};
 
-use crate::{program, reference};
+use crate::{loaded, reference};
 
 /// How the listener is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -58,7 +58,7 @@ impl fmt::Display for Choice {
 
 impl Port {
     pub(crate) fn open(choice: Choice, slots: u32) -> Result<Self> {
-        let before = program::held()?;
+        let before = loaded::held()?;
         let (address, listeners, held) = match choice {
             Choice::Plain => with_reference(None, slots)?,
             Choice::Empty => with_reference(Some("empty"), slots)?,
@@ -66,7 +66,7 @@ impl Port {
             Choice::Ebpf => steered(Mode::Ebpf, slots)?,
             Choice::Cbpf => steered(Mode::Cbpf, slots)?,
         };
-        let new: BTreeSet<u32> = program::held()?.difference(&before).copied().collect();
+        let new: BTreeSet<u32> = loaded::held()?.difference(&before).copied().collect();
         Ok(Self { choice, address, listeners, program: new.first().copied(), _held: held })
     }
 }

@@ -6,9 +6,10 @@ use sticky_benches::picture::{Panel, Picture};
 use sticky_benches::report::Report;
 use sticky_benches::table::Table;
 
+use crate::cost::{Cost, SLOTS};
+use crate::options::Options;
 use crate::port::Choice;
-use crate::program::Runs;
-use crate::{Cost, Options, SLOTS};
+use crate::runs::Runs;
 
 pub(crate) fn report(
     report: &mut Report,

@@ -4,6 +4,7 @@
 
 pub mod algorithms;
 pub mod http;
+pub mod interleave;
 pub mod listen;
 pub mod machine;
 pub mod numbers;
@@ -12,5 +13,5 @@ pub mod processes;
 pub mod report;
 pub mod sample;
 pub mod servers;
+pub mod socketio;
 pub mod table;
-pub mod turns;

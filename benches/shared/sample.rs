@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::numbers::{Figure, percentile};
 use crate::processes;
-use crate::servers::Server;
+use crate::servers::{Kind, Server};
 use crate::table::Table;
 
 /// In one round.
@@ -136,5 +136,30 @@ impl Figures {
             table.row([name.clone(), per_second].into_iter().chain(columns));
         }
         table
+    }
+
+    /// Ratios of each round of one to the same round of another, where both were measured: what both met
+    /// alike does not count.
+    pub fn round_by_round(
+        counted: &str,
+        all: &[(String, &Self)],
+        one: Kind,
+        another: Kind,
+    ) -> Option<Table> {
+        let of = |kind: Kind| all.iter().find(|(name, _)| *name == kind.to_string());
+        let (rounds, beside) = (&of(one)?.1.rounds, &of(another)?.1.rounds);
+        let ratio = |value: fn(&Sample) -> f64| {
+            let ratios = rounds.iter().zip(beside).map(|(one, other)| value(one) / value(other));
+            let Figure { median, low, high } = Figure::of(ratios);
+            format!("{median:.3} ({low:.3}–{high:.3})")
+        };
+        let per_second = format!("{counted}/s");
+        let heads =
+            [format!("ratio to {another}, round by round"), per_second, "server CPU".into()];
+        let mut table = Table::new(heads);
+        let (per_second, server) =
+            (|one: &Sample| one.per_second, |one: &Sample| one.server_microseconds);
+        table.row([one.to_string(), ratio(per_second), ratio(server)]);
+        Some(table)
     }
 }

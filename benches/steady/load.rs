@@ -9,16 +9,17 @@ use anyhow::{Context as _, Result, anyhow};
 use harness::addresses;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::conversation::{Conversation, Traffic};
+use crate::conversation::Conversation;
+use crate::traffic::Traffic;
 
 /// No answer for as long is a failure.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The connections of all threads.
-pub(crate) struct Load(Vec<Part>);
+pub(crate) struct Load(Vec<Share>);
 
 /// Those of one thread.
-struct Part {
+struct Share {
     poll: Poll,
     open: Vec<Box<dyn Conversation>>,
 }
@@ -31,8 +32,8 @@ impl Load {
         connections: usize,
     ) -> Result<Self> {
         let clients = addresses(connections.max(threads));
-        let share = clients.len().div_ceil(threads.max(1));
-        let parts = clients.chunks(share).map(|clients| {
+        let size = clients.len().div_ceil(threads.max(1));
+        let shares = clients.chunks(size).map(|clients| {
             let poll = Poll::new()?;
             let mut open = Vec::new();
             for (place, &client) in clients.iter().enumerate() {
@@ -44,16 +45,16 @@ impl Load {
                 )?;
                 open.push(conversation);
             }
-            Ok(Part { poll, open })
+            Ok(Share { poll, open })
         });
-        parts.collect::<Result<_>>().map(Self)
+        shares.collect::<Result<_>>().map(Self)
     }
 
     /// Latencies in seconds, and how long it took.
     pub(crate) fn run(&mut self, time: Duration) -> Result<(Vec<f64>, Duration)> {
         let start = Instant::now();
         let latencies: Vec<Result<Vec<f64>>> = thread::scope(|scope| {
-            let run = |part| scope.spawn(move || Part::run(part, start, time));
+            let run = |share| scope.spawn(move || Share::run(share, start, time));
             let threads: Vec<_> = self.0.iter_mut().map(run).collect();
             let join = |thread: ScopedJoinHandle<'_, io::Result<Vec<f64>>>| match thread.join() {
                 Ok(latencies) => latencies.context("a connection failed"),
@@ -66,7 +67,7 @@ impl Load {
     }
 }
 
-impl Part {
+impl Share {
     fn run(&mut self, start: Instant, time: Duration) -> io::Result<Vec<f64>> {
         let mut events = Events::with_capacity(256);
         let mut latencies = Vec::new();

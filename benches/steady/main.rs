@@ -7,6 +7,7 @@ mod conversation;
 mod http;
 mod load;
 mod socketio;
+mod traffic;
 
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -14,21 +15,27 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use clap::Parser;
 use harness::Mode;
+use sticky_benches::interleave;
 use sticky_benches::numbers::Figure;
 use sticky_benches::picture::{Panel, Picture};
 use sticky_benches::report::Report;
 use sticky_benches::sample::{Figures, Sample, Value};
 use sticky_benches::servers::{Kind, Server};
 use sticky_benches::table::Table;
-use sticky_benches::turns;
 use sticky_ebpf::SlotCount;
 
-use conversation::Traffic;
 use load::Load;
+use traffic::Traffic;
 
 /// The first is what the others are compared with.
-const KINDS: [Kind; 4] =
-    [Kind::Sticky(Mode::Ebpf), Kind::Sticky(Mode::FdPassing), Kind::Nginx, Kind::HaProxy];
+const KINDS: [Kind; 6] = [
+    Kind::Sticky(Mode::Ebpf),
+    Kind::Sticky(Mode::FdPassing),
+    Kind::Nginx,
+    Kind::HaProxy,
+    Kind::Stock,
+    Kind::Library,
+];
 
 /// What is counted.
 const COUNTED: &str = "messages";
@@ -48,6 +55,9 @@ struct Options {
     /// Open connections
     #[arg(long, default_value = "64")]
     connections: usize,
+    /// Only servers whose name contains this
+    #[arg(long)]
+    only: Vec<String>,
     /// Added by cargo
     #[arg(long, hide = true)]
     bench: bool,
@@ -57,7 +67,7 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let mut report = Report::new("steady")?;
     let mut servers = Vec::new();
-    for kind in KINDS {
+    for kind in KINDS.into_iter().filter(|kind| options.wants(*kind)) {
         eprintln!("starting {kind}");
         match kind.start(options.workers.get()) {
             Ok(server) => servers.push(server),
@@ -84,6 +94,9 @@ fn main() -> Result<()> {
         }
         report.say(&table);
         report.say(&Figures::ratios(COUNTED, &rows));
+        if let Some(table) = Figures::round_by_round(COUNTED, &rows, Kind::Library, Kind::Stock) {
+            report.say(&table);
+        }
         report.data(traffic.name(), &rows)?;
         picture = picture
             .with(panel(&format!("{traffic}: latency p50"), &rows, |figures| {
@@ -97,11 +110,18 @@ fn main() -> Result<()> {
     report.write()
 }
 
+impl Options {
+    fn wants(&self, kind: Kind) -> bool {
+        let name = kind.to_string();
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
+    }
+}
+
 fn measure(traffic: Traffic, servers: &[Server], options: &Options) -> Result<Vec<Figures>> {
     let mut samples: Vec<Vec<Sample>> = servers.iter().map(|_| Vec::new()).collect();
     let threads = available_parallelism().map_or(1, usize::from);
     for round in 0..options.rounds {
-        for at in turns::order(round, servers.len()) {
+        for at in interleave::order(round, servers.len()) {
             let (Some(server), Some(samples)) = (servers.get(at), samples.get_mut(at)) else {
                 continue;
             };

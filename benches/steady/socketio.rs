@@ -1,14 +1,12 @@
 //! Messages of Socket.IO over a WebSocket that the server sends back in an acknowledgement.
-//!
-//! Packets are text: Engine.IO's type (0 open, 2 ping, 3 pong, 4 message), and behind a 4 the type of
-//! Socket.IO (0 connect, 2 event, 3 acknowledgement).
 
 use std::io;
 use std::net::SocketAddr;
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result};
 use mio::net::TcpStream;
-use tungstenite::{Error, Message, WebSocket, client};
+use sticky_benches::socketio::{self, PING, PONG};
+use tungstenite::{Error, Message, WebSocket};
 
 use crate::conversation::Conversation;
 
@@ -16,26 +14,12 @@ use crate::conversation::Conversation;
 const EVENT: &str =
     r#"420["echo","a line in a chat, as long as such lines are, sixty-four bytes..."]"#;
 const ANSWER: &str = "430";
-const PING: &str = "2";
-const PONG: &str = "3";
 
 pub(crate) struct SocketIo(WebSocket<TcpStream>);
 
 impl SocketIo {
     pub(crate) fn open(stream: TcpStream, to: SocketAddr) -> Result<Self> {
-        let url = format!("ws://{to}/socket.io/?EIO=4&transport=websocket");
-        let (mut socket, _) =
-            client(url, stream).map_err(|error| anyhow!("no WebSocket from {to}: {error}"))?;
-        let open = socket.read()?;
-        ensure!(open.to_text()?.starts_with('0'), "not an Engine.IO server: {open}");
-        socket.send(Message::text("40"))?;
-        loop {
-            match socket.read()?.to_text()? {
-                PING => socket.send(Message::text(PONG))?,
-                text if text.starts_with("40") => break,
-                other => bail!("not connected: {other}"),
-            }
-        }
+        let socket = socketio::open(stream, to)?;
         rustix::io::ioctl_fionbio(socket.get_ref(), true).context("cannot stop to block")?;
         Ok(Self(socket))
     }

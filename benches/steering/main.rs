@@ -6,6 +6,7 @@
 
 mod client;
 mod load;
+mod options;
 mod outcome;
 mod show;
 
@@ -15,15 +16,15 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use clap::Parser;
 use harness::Mode;
+use sticky_benches::interleave;
 use sticky_benches::report::Report;
 use sticky_benches::servers::{Kind, Server};
-use sticky_benches::turns;
-use sticky_ebpf::SlotCount;
 
 use load::{Load, Sources};
+use options::Options;
 use outcome::{Outcome, Round};
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 11] = [
     Kind::Plain,
     Kind::PlainAgain,
     Kind::Sticky(Mode::Ebpf),
@@ -31,35 +32,11 @@ const KINDS: [Kind; 9] = [
     Kind::Sticky(Mode::FdPassing),
     Kind::Nginx,
     Kind::HaProxy,
+    Kind::Stock,
+    Kind::Library,
     Kind::NodeUnderSticky(Mode::Ebpf),
     Kind::NodeRecipe,
 ];
-
-/// Connections per second, latency and CPU time of servers that take turns
-#[derive(Clone, Debug, Parser)]
-struct Options {
-    /// Rounds; results are medians over them
-    #[arg(long, default_value = "9")]
-    rounds: usize,
-    /// How long a server is under load in each round, in seconds
-    #[arg(long, default_value = "2")]
-    seconds: f64,
-    /// Workers of each server
-    #[arg(long, default_value = "4")]
-    workers: SlotCount,
-    /// Connections that are open at a time
-    #[arg(long, default_value = "32")]
-    connections: usize,
-    /// Addresses that clients connect from
-    #[arg(long, default_value = "4096")]
-    sources: usize,
-    /// Only servers whose name contains this; the limit is always there
-    #[arg(long)]
-    only: Vec<String>,
-    /// Added by cargo
-    #[arg(long, hide = true)]
-    bench: bool,
-}
 
 fn main() -> Result<()> {
     let options = Options::parse();
@@ -74,7 +51,7 @@ fn main() -> Result<()> {
     }
     ensure!(!contenders.is_empty(), "no server could be started");
     for round in 0..options.rounds {
-        for at in turns::order(round, contenders.len()) {
+        for at in interleave::order(round, contenders.len()) {
             if let Some(contender) = contenders.get_mut(at) {
                 let result = contender.measure(&options)?;
                 eprintln!(
@@ -120,14 +97,5 @@ impl Contender {
 
     fn outcome(&self) -> Outcome {
         Outcome::of(self.server.kind.to_string(), &self.rounds)
-    }
-}
-
-impl Options {
-    fn wants(&self, kind: Kind) -> bool {
-        let name = kind.to_string();
-        self.only.is_empty()
-            || kind == Kind::Plain
-            || self.only.iter().any(|part| name.contains(part))
     }
 }

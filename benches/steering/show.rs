@@ -5,9 +5,10 @@ use sticky_benches::numbers::short;
 use sticky_benches::picture::{Panel, Picture};
 use sticky_benches::report::Report;
 use sticky_benches::sample::{Figures, Value};
+use sticky_benches::servers::Kind;
 use sticky_benches::table::Table;
 
-use crate::Options;
+use crate::options::Options;
 use crate::outcome::Outcome;
 
 /// What is counted.
@@ -22,6 +23,9 @@ pub(crate) fn report(report: &mut Report, outcomes: &[Outcome], options: &Option
     report.say(&figures(outcomes));
     let all: Vec<_> = outcomes.iter().map(|one| (one.name.clone(), &one.figures)).collect();
     report.say(&Figures::ratios(COUNTED, &all));
+    if let Some(table) = Figures::round_by_round(COUNTED, &all, Kind::Library, Kind::Stock) {
+        report.say(&table);
+    }
     report.data("servers", &outcomes)?;
     report.picture(picture(outcomes));
     Ok(())

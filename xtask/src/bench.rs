@@ -28,6 +28,8 @@ enum Bench {
     Scale(Rest),
     /// Servers that start and servers that rest: time to READY, memory, wake-ups
     Rest(Rest),
+    /// Connections that are idle: memory of each, and the CPU time of answering pings
+    Hold(Rest),
     /// Broadcasts between workers: embedded bus beside Redis
     Bus(Rest),
     /// Put what is in target/bench into the docs
@@ -45,7 +47,7 @@ struct Rest {
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.what {
         Bench::Hash(rest) => {
-            setup::farmhash();
+            setup::javascript();
             bench("hash_time", &[])?;
             bench("hash", &rest.args)
         }
@@ -66,6 +68,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Bench::Rest(rest) => {
             sticky()?;
             bench("rest", &rest.args)
+        }
+        Bench::Hold(rest) => {
+            setup::javascript();
+            sticky()?;
+            bench("hold", &rest.args)
         }
         Bench::Bus(rest) => {
             setup::redis()?;

@@ -46,7 +46,7 @@ enum Part {
     Musl,
     /// cargo-deny: for what `cargo xtask lint` checks of dependencies
     Deny,
-    /// nginx, HAProxy and a hash from npm: for the benches, so not among everything
+    /// nginx, HAProxy, and packages of npm: for the benches, so not among everything
     Peers,
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Part::Deny => deny::install()?,
             Part::Peers => {
                 peers::proxies(apt);
-                peers::farmhash();
+                peers::javascript();
             }
         }
     }
@@ -108,9 +108,9 @@ pub(crate) fn proxies() {
     peers::proxies(&mut Apt::default());
 }
 
-/// farmhash for Node.js, where it can be had.
-pub(crate) fn farmhash() {
-    peers::farmhash();
+/// farmhash and Socket.IO's server for Node.js, where they can be had.
+pub(crate) fn javascript() {
+    peers::javascript();
 }
 
 fn install_ebpf(apt: &mut Apt) -> Result<Ebpf> {

@@ -101,9 +101,9 @@ fn start(
     command.args(program.get(1..).unwrap_or_default()).arg(file);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let proxy = Tree::spawn(&mut command)?;
-    let workers = workers::start(listeners)?;
+    let workers = workers::start(listeners, &workers::reference())?;
     let roots = workers.iter().chain([&proxy]).map(Tree::pid).collect();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     // The folder last: it has to be there as long as they run.
-    Ok(Server { kind, address, roots, _running: Box::new((proxy, workers, folder)) })
+    Ok(Server::new(kind, address, roots, (proxy, workers, folder)))
 }

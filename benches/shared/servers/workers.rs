@@ -1,5 +1,6 @@
-//! The reference application on given listeners, without a supervisor.
+//! Workers on given listeners, without a supervisor.
 
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
@@ -13,17 +14,22 @@ use crate::processes::Tree;
 /// Where the first passed descriptor is (`LISTEN_FDS`).
 const FIRST_DESCRIPTOR: i32 = 3;
 
-/// A worker per listener.
-pub(super) fn start(listeners: Vec<Socket>) -> Result<Vec<Tree>> {
-    let workers = listeners.len();
-    (0..).zip(listeners).map(|(slot, listener)| worker(slot, workers, listener.into())).collect()
+/// The command line of the reference application.
+pub(super) fn reference() -> [OsString; 2] {
+    [binaries::sticky().into(), "app".into()]
 }
 
-fn worker(slot: u32, workers: usize, listener: OwnedFd) -> Result<Tree> {
-    let sticky = binaries::sticky();
-    let mut command = Command::new(&sticky);
+/// A worker with that command line per listener.
+pub(super) fn start(listeners: Vec<Socket>, program: &[OsString]) -> Result<Vec<Tree>> {
+    let workers = listeners.len();
+    let start = |(slot, listener): (u32, Socket)| worker(slot, workers, listener.into(), program);
+    (0..).zip(listeners).map(start).collect()
+}
+
+fn worker(slot: u32, workers: usize, listener: OwnedFd, program: &[OsString]) -> Result<Tree> {
+    let mut command = Command::new(binaries::sticky());
     // `launch` tells the worker its own process id, as `sticky run` does.
-    command.args(["launch", "--"]).arg(&sticky).arg("app");
+    command.args(["launch", "--"]).args(program);
     command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "listener");
     command.env("STICKY_SLOT", slot.to_string()).env("STICKY_WORKERS", workers.to_string());
     command.env("STICKY_MODE", "plain");

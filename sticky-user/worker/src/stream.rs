@@ -95,7 +95,8 @@ impl<S: Transport> Stream<S> {
             Poll::Ready(Ok(bytes)) => self.takes.moved(*bytes),
             Poll::Ready(Err(_)) => {}
             Poll::Pending if self.exchange.is_unlimited() => {}
-            Poll::Pending => self.takes.check(cx)?,
+            // What the kernel still holds for such a client is not to stay there for minutes.
+            Poll::Pending => self.takes.check(cx).inspect_err(|_| self.io.abort())?,
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What sticky is compared with: proxies, and a hash from npm. A bench does without what is missing.
+//! What sticky is compared with: proxies, and packages of npm. A bench does without what is missing.
 
 use anyhow::Result;
 
@@ -27,9 +27,10 @@ fn proxy(apt: &mut Apt, name: &str) -> Result<()> {
     apt::stop_service(name)
 }
 
-/// farmhash for Node.js.
-pub(super) fn farmhash() {
-    if let Err(error) = npm::install("farmhash", &workspace::root().join("benches/javascript")) {
-        say("farmhash", format!("WARNING: not there, so it is not compared: {error:#}"));
+/// farmhash and Socket.IO's server for Node.js.
+pub(super) fn javascript() {
+    let name = "farmhash, socket.io";
+    if let Err(error) = npm::install(name, &workspace::root().join("benches/javascript")) {
+        say(name, format!("WARNING: not there, so they are not compared: {error:#}"));
     }
 }

@@ -1,17 +1,15 @@
-//! What the kernel tells of the programs that this process has loaded.
-
-use std::collections::BTreeSet;
-use std::fs;
+//! Runs of the kernel program, as the kernel counts them.
 
 use anyhow::{Context as _, Result};
-use aya::programs::{ProgramInfo, loaded_programs};
+use aya::programs::ProgramInfo;
 use aya::sys::{Stats, enable_stats};
 use serde::Serialize;
+use sticky_benches::interleave;
 use sticky_benches::numbers::Figure;
-use sticky_benches::turns;
 
-use crate::Options;
 use crate::connections::Connections;
+use crate::loaded::info;
+use crate::options::Options;
 use crate::port::{Choice, Port};
 
 /// Runs of one program.
@@ -34,7 +32,7 @@ pub(crate) fn measure(slots: u32, options: &Options) -> Result<Vec<Runs>> {
     let counting = enable_stats(Stats::RunTime);
     let counting = counting.context("cannot let the kernel count runs of programs")?;
     for round in 0..options.rounds {
-        for at in turns::order(round, rounds.len()) {
+        for at in interleave::order(round, rounds.len()) {
             let Some((choice, rounds, known)) = rounds.get_mut(at) else { continue };
             let port = Port::open(*choice, slots)?;
             let id = port.program.context("the program is not among the files of this process")?;
@@ -68,22 +66,5 @@ fn nanoseconds(before: &ProgramInfo, after: &ProgramInfo) -> f64 {
     time.as_secs_f64() * 1e9 / (after.run_count() - before.run_count()) as f64
 }
 
-fn info(id: u32) -> Result<ProgramInfo> {
-    let found = loaded_programs().filter_map(Result::ok).find(|program| program.id() == id);
-    found.context("the program is no longer loaded")
-}
-
 /// Bytes.
 const INSTRUCTION: u32 = 8;
-
-/// Ids of the programs of which this process holds a descriptor.
-pub(crate) fn held() -> Result<BTreeSet<u32>> {
-    let mut found = BTreeSet::new();
-    for entry in fs::read_dir("/proc/self/fdinfo")? {
-        // The descriptor by which the folder is read has gone by then.
-        let text = fs::read_to_string(entry?.path()).unwrap_or_default();
-        let id = text.lines().find_map(|line| line.strip_prefix("prog_id:"));
-        found.extend(id.and_then(|id| id.trim().parse::<u32>().ok()));
-    }
-    Ok(found)
-}
