@@ -85,7 +85,9 @@ impl Accept {
         // What waits is for the worker that has the lease.
         match if self.lease.is_held() { self.source.next_waiting() } else { Ok(None) } {
             // For want of room it is the successor's, as what comes later.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock || is_lacking(&error) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock || is_lacking(&error) => {
+                Ok(None)
+            }
             waiting => waiting,
         }
     }

@@ -1,5 +1,6 @@
 //! One request and its answer, as far as the connection has to know of them.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,8 +25,8 @@ const LEFT: u8 = 4;
 const ANSWERED: u8 = 8;
 /// And beyond: the kernel has it.
 const FLUSHED: u8 = 16;
-/// The connection becomes something else, and is slow or fast as that wants it.
-const UNLIMITED: u8 = 32;
+/// The answer makes something else of the connection, which is slow or fast as that wants it.
+const UPGRADED: u8 = 32;
 
 /// How far a request has come. All who take part run in the connection's task.
 #[derive(Debug, Default)]
@@ -37,6 +38,8 @@ pub(crate) enum Progress {
     /// The head is not whole.
     NoRequest,
     Underway,
+    /// The answer is ready, and makes something else of the connection.
+    Upgraded,
     /// Answered, and hyper is to learn that the rest of the request is not wanted.
     LeftUnread,
     /// Answered, and hyper waits for the next request.
@@ -58,12 +61,19 @@ impl Exchange {
         self.mark(FLUSHED);
     }
 
-    pub(crate) fn becomes_something_else(&self) {
-        self.mark(UNLIMITED);
+    /// The connection becomes something else. The answer waits until the connection knows: it polls hyper
+    /// once more then, in another way.
+    pub(crate) async fn upgraded(&self) {
+        poll_fn(|_| {
+            let known = self.is_upgraded();
+            self.mark(UPGRADED);
+            if known { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
-    pub(crate) fn is_unlimited(&self) -> bool {
-        self.has(UNLIMITED)
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.has(UPGRADED)
     }
 
     /// Whether the handler did not read all of the request.
@@ -75,6 +85,8 @@ impl Exchange {
     pub(crate) fn progress(&self) -> Progress {
         if !self.has(BEGUN) {
             Progress::NoRequest
+        } else if self.has(UPGRADED) {
+            Progress::Upgraded
         } else if !self.has(ANSWERED) || !self.has(FLUSHED) {
             Progress::Underway
         } else if self.has(READ) {

@@ -118,7 +118,9 @@ mod tests {
 
     #[test]
     fn the_end_is_found_wherever_the_head_was_cut() {
-        for head in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.0\n\n", "GET / HTTP/1.1\n\r\n"] {
+        for head in
+            ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.0\n\n", "GET / HTTP/1.1\n\r\n"]
+        {
             for cut in 0..head.len() {
                 assert!(!ends_head(&head.as_bytes()[..cut], 0), "{cut}");
                 assert!(ends_head(head.as_bytes(), cut), "{cut}");

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -43,13 +43,12 @@ pub(crate) async fn serve_one<S: Transport>(
     });
     let mut http = http1::Builder::new();
     http.max_header_size(LONGEST).header_read_timeout(None);
-    let connection = http.serve_connection(TokioIo::new(stream), service);
-    let mut connection = connection.with_upgrades();
+    let mut connection = http.serve_connection(TokioIo::new(stream), service);
     let mut waits = false;
-    let served = poll_fn(|cx| {
+    let end = poll_fn(|cx| {
         loop {
             if let Poll::Ready(served) = Pin::new(&mut connection).poll(cx) {
-                return Poll::Ready(Some(served));
+                return Poll::Ready(End::Served(served));
             }
             match exchange.progress() {
                 // hyper waits for the next request: this makes it end.
@@ -58,14 +57,23 @@ pub(crate) async fn serve_one<S: Transport>(
                     Pin::new(&mut connection).graceful_shutdown();
                 }
                 Progress::LeftUnread => {}
-                Progress::NoRequest => return timer.as_mut().poll(cx).map(|()| None),
+                Progress::NoRequest => return timer.as_mut().poll(cx).map(|()| End::TooSlow),
+                Progress::Upgraded => return Poll::Ready(End::Upgraded),
                 Progress::Underway | Progress::Over => return Poll::Pending,
             }
         }
     })
-    .await?;
-    // hyper has given the stream away if it becomes something else.
-    let parts = connection.into_parts()?;
+    .await;
+    let served = match end {
+        End::Served(served) => served,
+        End::TooSlow => return None,
+        End::Upgraded => {
+            // hyper writes the answer, and gives the stream to the application.
+            let _ = connection.with_upgrades().await;
+            return None;
+        }
+    };
+    let parts = connection.into_parts();
     let mut stream = parts.io.into_inner();
     match served {
         Ok(()) if waits => return Some(stream.rewound(parts.read_buf)),
@@ -74,6 +82,15 @@ pub(crate) async fn serve_one<S: Transport>(
         Ok(()) | Err(_) => {}
     }
     None
+}
+
+/// How serving ended.
+enum End {
+    Served(hyper::Result<()>),
+    /// The head was not what it seemed, and the rest of it did not come.
+    TooSlow,
+    /// The answer makes something else of the connection, and is still to be written.
+    Upgraded,
 }
 
 /// The application's answer. What handlers are told of the connection is put into the request here.
@@ -85,6 +102,7 @@ async fn answer(
     dismantle: Dismantle,
 ) -> Result<Response<ResponseBody>, Infallible> {
     exchange.begin(!request.body().is_end_stream());
+    let connects = request.method() == Method::CONNECT;
     let extensions = request.extensions_mut();
     extensions.insert(ConnectInfo(peer));
     if extensions.get::<OnUpgrade>().is_some() {
@@ -94,8 +112,10 @@ async fn answer(
     let request = request.map(|body| RequestBody::wrap(body, &exchange, window));
     // Any time is good for a router; each call has one of its own, as axum does it.
     let Ok(mut response) = shared.router.clone().call(request).await;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        exchange.becomes_something_else();
+    let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS
+        || (connects && response.status().is_success());
+    if upgraded {
+        exchange.upgraded().await;
     } else if shared.draining.has_begun() {
         // The client connects anew for its next request, and gets to the next worker.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

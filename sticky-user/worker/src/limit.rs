@@ -70,7 +70,8 @@ impl Limit {
                      idle, new ones wait"
                 );
             }
-            let count = if self.idle.close_oldest() { &self.counts.closed } else { &self.counts.waited };
+            let count =
+                if self.idle.close_oldest() { &self.counts.closed } else { &self.counts.waited };
             count.fetch_add(1, Relaxed);
             // The semaphore is never closed.
             let Ok(place) = Arc::clone(places).acquire_owned().await else { return self.beyond() };

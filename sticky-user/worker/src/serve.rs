@@ -77,7 +77,11 @@ impl Worker {
             open.wait().await;
         };
         if tokio::time::timeout(timeout, drained).await.is_err() {
-            warn!(slot, connections = open.len(), "the time to drain is over: closing what is left");
+            warn!(
+                slot,
+                connections = open.len(),
+                "the time to drain is over: closing what is left"
+            );
         }
         Ok(())
     }

@@ -94,7 +94,7 @@ impl<S: Transport> Stream<S> {
         match polled {
             Poll::Ready(Ok(bytes)) => self.takes.moved(*bytes),
             Poll::Ready(Err(_)) => {}
-            Poll::Pending if self.exchange.is_unlimited() => {}
+            Poll::Pending if self.exchange.is_upgraded() => {}
             // What the kernel still holds for such a client is not to stay there for minutes.
             Poll::Pending => self.takes.check(cx).inspect_err(|_| self.io.abort())?,
         }

@@ -90,7 +90,9 @@ impl WebsocketStream {
         }
         match &mut self.link {
             Link::Here(raw) => Poll::Ready(Ok(raw)),
-            Link::Coming(_) | Link::Gone => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            Link::Coming(_) | Link::Gone => {
+                Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+            }
         }
     }
 
@@ -308,7 +310,9 @@ impl Drop for WebsocketStream {
 
 impl fmt::Debug for WebsocketStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebsocketStream").field("websocket", &self.websocket).finish_non_exhaustive()
+        f.debug_struct("WebsocketStream")
+            .field("websocket", &self.websocket)
+            .finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,9 @@ const LIMIT: usize = 1024;
 const PACKET: &[u8] = &[0x81, 1, b'2'];
 
 /// A WebSocket that carries the session of this account, which is behind.
-async fn stream(begin: fn(Arc<Backlog>, &TaskTracker) -> Arc<Websocket>) -> (WebsocketStream, Arc<Backlog>, TcpStream) {
+async fn stream(
+    begin: fn(Arc<Backlog>, &TaskTracker) -> Arc<Websocket>,
+) -> (WebsocketStream, Arc<Backlog>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (io, _) = listener.accept().await.unwrap();
@@ -23,7 +25,8 @@ async fn stream(begin: fn(Arc<Backlog>, &TaskTracker) -> Arc<Websocket>) -> (Web
     let tracker = TaskTracker::new();
     let place = Limit::new(tracker.clone(), None, Idle::default()).beyond();
     let raw = Raw { io: Box::new(io), ahead: Bytes::new(), place };
-    let stream = WebsocketStream::over(Link::Here(raw), begin(Arc::clone(&backlog), &tracker), None);
+    let stream =
+        WebsocketStream::over(Link::Here(raw), begin(Arc::clone(&backlog), &tracker), None);
     (stream, backlog, client)
 }
 
