@@ -7,6 +7,7 @@
 //! same, but for all sessions at once.)
 
 mod frames;
+mod link;
 mod opening;
 mod reading;
 mod stream;

@@ -8,15 +8,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Buf;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep};
 
 use super::Websocket;
+use super::link::Link;
 use super::reading::Reading;
 use super::writing::Writing;
-use crate::stream::lingering_close;
 use crate::upgrade::{Raw, Upgrade};
 
 /// As many bytes of a WebSocket are read until the handlers of what came are given their turn: so it
@@ -41,16 +39,6 @@ pub(crate) struct WebsocketStream {
     alive: Option<Pin<Box<Sleep>>>,
     /// What is to be done when the session does not go over to it.
     abandoned: Option<Box<dyn FnOnce() + Send>>,
-}
-
-/// What the WebSocket comes over.
-#[derive(Debug)]
-enum Link {
-    /// The client is being answered, over HTTP.
-    Coming(Upgrade),
-    Here(Raw),
-    /// The client has gone before it was answered.
-    Gone,
 }
 
 impl WebsocketStream {
@@ -80,30 +68,12 @@ impl WebsocketStream {
         }
     }
 
-    /// The connection, when it is there.
-    fn poll_link(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Raw>> {
-        if let Link::Coming(upgrade) = &mut self.link {
-            self.link = match ready!(upgrade.poll(cx)) {
-                Ok(raw) => Link::Here(raw),
-                Err(_) => Link::Gone,
-            };
-        }
-        match &mut self.link {
-            Link::Here(raw) => Poll::Ready(Ok(raw)),
-            Link::Coming(_) | Link::Gone => {
-                Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
-            }
-        }
-    }
-
     /// Whether the client is still served.
     fn check(&self) -> io::Result<()> {
         if !self.websocket.backlog.is_given_up() {
             return Ok(());
         }
-        if let Link::Here(raw) = &self.link {
-            raw.io.abort();
-        }
+        self.link.abort();
         Err(io::ErrorKind::ConnectionAborted.into())
     }
 
@@ -138,14 +108,7 @@ impl WebsocketStream {
             }
         }
         ready!(heard);
-        let raw = ready!(self.poll_link(cx))?;
-        if raw.ahead.is_empty() {
-            return Pin::new(&mut raw.io).poll_read(cx, buf);
-        }
-        let some = raw.ahead.len().min(buf.remaining());
-        buf.put_slice(&raw.ahead[..some]);
-        raw.ahead.advance(some);
-        Poll::Ready(Ok(()))
+        self.link.poll_read(cx, buf)
     }
 
     /// Reads no more than `bytes`.
@@ -158,8 +121,7 @@ impl WebsocketStream {
         let mut few = [0; 512];
         let bytes = usize::try_from(bytes).unwrap_or(few.len()).min(few.len()).min(buf.remaining());
         let mut few = ReadBuf::new(&mut few[..bytes]);
-        let raw = ready!(self.poll_link(cx))?;
-        ready!(Pin::new(&mut raw.io).poll_read(cx, &mut few))?;
+        ready!(self.link.poll_read(cx, &mut few))?;
         buf.put_slice(few.filled());
         Poll::Ready(Ok(()))
     }
@@ -182,7 +144,7 @@ impl WebsocketStream {
         parts: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> Poll<io::Result<usize>> {
         self.check()?;
-        let polled = match ready!(self.poll_link(cx)) {
+        let polled = match ready!(self.link.poll_here(cx)) {
             Ok(raw) => write(raw, cx),
             Err(error) => Poll::Ready(Err(error)),
         };
@@ -297,13 +259,9 @@ impl Drop for WebsocketStream {
             abandoned();
         }
         self.websocket.has_begun();
-        // The client is to read the end of its session. Where there is no runtime any more, the process
-        // ends.
-        if self.reading.has_closed()
-            && let Link::Here(mut raw) = std::mem::replace(&mut self.link, Link::Gone)
-            && let Ok(runtime) = Handle::try_current()
-        {
-            runtime.spawn(async move { lingering_close(&mut raw.io).await });
+        // The client is to read the end of its session.
+        if self.reading.has_closed() {
+            self.link.close_lingering();
         }
     }
 }

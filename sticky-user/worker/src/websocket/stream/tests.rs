@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::idle::Idle;
 use crate::limit::Limit;
+use crate::upgrade::Raw;
 use bytes::Bytes;
 use sticky_bus::backlog::{Backlog, Backlogs};
 
