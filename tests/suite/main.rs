@@ -67,6 +67,7 @@ mod log_steering;
 mod mapping;
 mod notify;
 mod open_files;
+mod pipeline;
 mod reload;
 mod removed;
 mod rights;

@@ -25,8 +25,8 @@ use crate::bus::Bus;
 use crate::namespaces::Namespace;
 use crate::weight;
 
-/// How long a request to all workers waits for those that count and do not answer: with Redis,
-/// those of a host that went without a word.
+/// How long a request to all workers waits for workers that are counted and do not answer: with Redis,
+/// the workers of a host that went without a word.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// As many answers of other workers lie between the bus and the adapter.
@@ -95,12 +95,12 @@ impl<E: SocketEmitter> Adapter<E> {
     }
 
     /// Sends a packet to the clients of this worker. A client that misses it is disconnected.
-    fn send(&self, packet: Packet, opts: BroadcastOptions) -> Result<(), Vec<SocketError>> {
+    fn send(&self, packet: Packet, opts: &BroadcastOptions) -> Result<(), Vec<SocketError>> {
         let sent = self.get_local().broadcast(packet, opts.clone());
         if let Err(errors) = &sent
             && errors.iter().any(is_full)
         {
-            self.end_full(&opts);
+            self.end_full(opts);
         }
         sent
     }
@@ -143,8 +143,8 @@ impl<E: SocketEmitter> Namespace for Adapter<E> {
     fn handle(&self, request: RequestIn) {
         match request {
             RequestIn { r#type: RequestTypeIn::Broadcast(packet), opts: Some(opts), .. } => {
-                // Whoever is to be told that a client missed it is told by `send`.
-                let _ = self.send(packet, opts);
+                // A client that missed it is disconnected by `send`, which is all that there is to do.
+                let _ = self.send(packet, &opts);
             }
             request => self.inner.recv_req(request),
         }
@@ -190,9 +190,10 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
         opts: BroadcastOptions,
     ) -> Result<(), BroadcastError> {
         let is_volatile = opts.has_flag(BroadcastFlags::Volatile);
-        let _permit = match is_volatile {
-            true => None,
-            false => Some(self.backlogs.send_permit(opts.sid, &opts.rooms).await),
+        let _permit = if is_volatile {
+            None
+        } else {
+            Some(self.backlogs.send_permit(opts.sid, &opts.rooms).await)
         };
         if !opts.is_local(self.node()) {
             self.publish(&packet, &opts).await?;
@@ -201,7 +202,7 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
             return Ok(self.get_local().broadcast(packet, opts)?);
         }
         self.wait_for_capacity(&packet, &opts).await;
-        Ok(self.send(packet, opts)?)
+        Ok(self.send(packet, &opts)?)
     }
 
     async fn broadcast_with_ack(

@@ -20,7 +20,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// The pause after a connection that lasted for so long; one that was not made lasted for no time.
+    /// The pause after a connection that lasted for so long; a connection that was not made lasted for no time.
     pub(crate) fn pause_after(&mut self, lasted: Duration) -> Duration {
         if lasted >= STABLE {
             self.step = Duration::ZERO;

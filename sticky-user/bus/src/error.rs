@@ -6,13 +6,6 @@ use std::io;
 use crate::redis::{InvalidRedisUrl, RedisBusError};
 
 /// Why the bus cannot be used.
-///
-/// ```
-/// use sticky_bus::{Error, RedisUrls};
-///
-/// let error: Error = "http://localhost".parse::<RedisUrls>().unwrap_err().into();
-/// assert!(error.to_string().contains("redis://user:password@127.0.0.1:6379/0"), "it shows a right one");
-/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

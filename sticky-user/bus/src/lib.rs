@@ -28,12 +28,17 @@
 //!
 //! Delivery is at most once, and in order from each worker to each other. A client gets all that is broadcast
 //! to it or is disconnected. An emit does not fail because the bus is lost: it reaches the clients of its own
-//! worker, and what did not get further is counted ([`Health`]). Nobody waits for a worker that has died.
+//! worker, and what did not get further is counted ([`Health`]). No worker waits for a worker that has died.
 //!
 //! # Features
 //!
 //! * `redis` (on by default): Redis and Redis Cluster, with TLS. Without it, a worker that is told to use
 //!   Redis fails with an [`Error`] that says so.
+
+#![cfg_attr(
+    not(feature = "redis"),
+    allow(dead_code, reason = "some that is shared is for Redis alone")
+)]
 
 mod adapter;
 pub mod backlog;

@@ -148,14 +148,27 @@ fn a_cluster_carries_broadcasts_too() {
     sticky.stop();
 }
 
+/// In a cluster, all that the bus says goes through the hash slot of this channel.
+const CHANNEL: &str = "{socket.io}-request#/#";
+
 #[test]
 fn a_cluster_hands_the_bus_to_another_node() {
-    let cluster = Cluster::start("127.0.0.1");
+    follows(|cluster| cluster.hand_over(CHANNEL));
+}
+
+#[test]
+fn a_replica_takes_the_place_of_the_node_that_has_the_bus() {
+    // The old one goes on to carry what is said, so that only a look at the cluster tells.
+    follows(|cluster| cluster.fail_over(CHANNEL));
+}
+
+fn follows(moves: impl FnOnce(&mut Cluster)) {
+    let mut cluster = Cluster::start("127.0.0.1");
     let sticky = patient().with("--redis", cluster.urls()).start();
     let clients = Clients::new();
     let all = one_at_each_slot(&sticky, &clients);
     join("tea", &all);
-    cluster.hand_over("{socket.io}-request#/#");
+    moves(&mut cluster);
     wait_until("every worker has followed", || {
         let status = sticky.status();
         let mut buses = status.slots.iter().map(|slot| slot.bus.unwrap());

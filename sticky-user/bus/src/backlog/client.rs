@@ -122,7 +122,7 @@ impl Backlog {
         self.took(0, usize::MAX);
     }
 
-    /// The client went away: nobody waits for it any more, and it is not to blame.
+    /// The client went away: no broadcast waits for it any more, and it is not to blame.
     pub fn gone(&self) {
         self.lock().is_gone = true;
         self.drained();
@@ -182,7 +182,7 @@ impl Backlog {
         }
     }
 
-    /// Something else has changed that those who wait look at.
+    /// Something else has changed that waiting tasks look at.
     pub(super) fn look_again(&self) {
         self.left.notify_waiters();
     }

@@ -73,7 +73,7 @@ impl Backlogs {
         self.0.shared.sessions.of(ids)
     }
 
-    /// Waits until none of these sessions is behind, but no longer than one client may take: those that
+    /// Waits until none of these sessions is behind, but no longer than one client may take: sessions that
     /// fell behind meanwhile have capacity for one packet more. `ids` is asked again whenever that took
     /// time.
     pub(crate) async fn capacity(&self, ids: impl Fn() -> Vec<Sid>) -> Vec<Arc<Backlog>> {
@@ -89,7 +89,7 @@ impl Backlogs {
             if end < deadline && end <= Instant::now() {
                 return backlogs;
             }
-            // Those that were behind from the beginning are late by now.
+            // Sessions that were behind from the beginning are late by now.
             let _ = timeout_at(end, behind.capacity()).await;
         }
     }

@@ -1,4 +1,4 @@
-//! Which broadcast is sent next: those that wait keep their order.
+//! Which broadcast is sent next: broadcasts that wait keep their order.
 
 use std::array;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};

@@ -45,7 +45,7 @@ impl Budget {
             .map(|permit| Reservation(Some(permit)))
     }
 
-    /// Waits until there is enough left. Those who wait get it in the order in which they came.
+    /// Waits until there is enough left. Senders that wait get it in the order in which they came.
     pub(super) async fn reserve(&self, bytes: usize, places: usize) -> Reservation {
         let weight = weight(bytes, places);
         // Fails only when the semaphore is closed, which nobody does.

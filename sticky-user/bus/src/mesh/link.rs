@@ -36,7 +36,7 @@ pub(super) enum Command {
     Sync(oneshot::Sender<()>),
 }
 
-/// Those who wait for each `Sync` that was written and not answered yet.
+/// The callers that wait for each `Sync` which was written and is not answered yet.
 type Unanswered = Mutex<VecDeque<Vec<oneshot::Sender<()>>>>;
 
 /// Keeps a link to `slot`, whose socket is at `path`, until nobody commands it any more.
@@ -110,7 +110,7 @@ impl OpenLink<'_> {
         if self.last == Some(node) {
             self.missed();
         }
-        // Commands up to here are part of the subscriptions already; those who wait for them still wait.
+        // Commands up to here are part of the subscriptions already; their callers still wait.
         let mut waiting = Vec::new();
         while let Ok(command) = commands.try_recv() {
             if let Command::Sync(answer) = command {
@@ -203,7 +203,7 @@ impl OpenLink<'_> {
                     let mut unanswered =
                         self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
                     for answer in unanswered.pop_front().unwrap_or_default() {
-                        // Whoever waited may have stopped.
+                        // The caller may have stopped waiting.
                         let _ = answer.send(());
                     }
                 }

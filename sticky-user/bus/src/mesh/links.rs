@@ -18,7 +18,7 @@ use super::local::Local;
 use super::membership::Membership;
 use sticky_contract::lease::AcceptLease;
 
-/// How long to wait for workers that do not answer. Those that run answer at once.
+/// How long to wait for workers that do not answer. Workers that run answer at once.
 pub(super) const SYNC_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Links to the workers of all other slots.

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Each worker opens a link to every other slot's socket, says which channels it wants, and gets
-//! their messages. So each knows exactly who hears it: a worker that has gone counts no longer from
-//! the moment its link closes, and one that comes is ready only when the others know what it wants.
+//! their messages. So each worker knows exactly which others hear it: a worker that has gone counts no longer
+//! from the moment its link closes, and a worker that comes is ready only when the others know what it wants.
 //! The sockets are the supervisor's, which takes no part in anything else here.
 //!
 //! A worker that is to take another's place joins when it holds the accept lease, and that other one has
@@ -121,7 +121,7 @@ impl Mesh {
             let settled = async {
                 lease.held().await;
                 self.links.settled().await;
-                // Those who answer are there, and open their own links at once.
+                // The workers that answer are there, and open their own links at once.
                 let heard = self.publisher.heard_by(self.links.live());
                 let _ = timeout(SYNC_TIMEOUT, heard).await;
                 self.health.up(true);
@@ -138,7 +138,7 @@ impl Mesh {
         self.health.watch()
     }
 
-    /// Sends what nobody responds to.
+    /// Sends a message that no worker responds to.
     pub(crate) async fn broadcast(
         &self,
         channel: &str,

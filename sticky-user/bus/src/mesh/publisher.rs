@@ -1,4 +1,4 @@
-//! The publishing side: what this worker says to those that hear it.
+//! The publishing side: what this worker says to the workers that hear it.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -94,9 +94,9 @@ impl Publisher {
         self.lock().wanting(channel).map(|one| one.node).collect()
     }
 
-    /// Sends a message, whose frame this is, to all who want it, by way of their queues.
+    /// Sends a message, whose frame this is, to all subscribers of the channel, by way of their queues.
     ///
-    /// When too much waits, a sender is held back for as long as those who are to read it make
+    /// When too much waits, a sender is held back for as long as its subscribers make
     /// progress. A subscriber that makes none for [`STUCK_TIMEOUT`] while a sender waits is given up: its
     /// link is closed, so that it knows that it misses something.
     pub(super) async fn publish(&self, channel: &str, message: Vec<u8>) {
@@ -137,7 +137,7 @@ impl Publisher {
         }
     }
 
-    /// Gives up those that read nothing: one sender does so for all, as long as it waits itself.
+    /// Gives up subscribers that read nothing: one sender does so for all, as long as it waits itself.
     async fn give_up_stuck<T>(&self) -> T {
         let _watch = self.watch.lock().await;
         loop {
@@ -147,7 +147,7 @@ impl Publisher {
         }
     }
 
-    /// Changes who hears this worker, or what has been heard of them.
+    /// Changes the subscribers, or what is known of one.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Subscribers) -> T) -> T {
         let mut subscribers = self.lock();
         let changed = change(&mut subscribers);

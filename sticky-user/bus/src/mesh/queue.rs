@@ -66,7 +66,7 @@ pub(super) fn new() -> (Sender, Receiver) {
 }
 
 impl Sender {
-    /// Puts a frame into the queue, where it takes a place. `false` when nobody writes any more.
+    /// Puts a frame into the queue, where it takes a place. `false` when the link no longer writes.
     pub(super) fn put(&self, frame: Arc<QueuedFrame>, place: Reservation) -> bool {
         // Counted before it can be written.
         self.progress.waiting.fetch_add(1, Ordering::Relaxed);
@@ -81,7 +81,7 @@ impl Sender {
 }
 
 impl Receiver {
-    /// Writes what waits and what comes, until no more will come. One that is dropped in the middle can
+    /// Writes what waits and what comes, until no more will come. A call whose future is dropped in the middle can
     /// be followed by another.
     pub(super) async fn write_to(
         &mut self,

@@ -37,7 +37,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Between two attempts to accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
-/// Those that have not said yet who they are, the one that has waited longest first.
+/// Openers of links that have not said yet who they are; the opener that has waited longest comes first.
 struct Newcomers {
     most: usize,
     waiting: VecDeque<oneshot::Sender<()>>,
@@ -51,7 +51,7 @@ enum Ended {
 }
 
 impl Publisher {
-    /// Serves those who open a link as long as this worker holds the lease. Then leaves the mesh.
+    /// Serves the workers that open a link as long as this worker holds the lease. Then leaves the mesh.
     pub(super) async fn serve_while_leased(
         self: Arc<Self>,
         listener: UnixListener,
@@ -64,13 +64,13 @@ impl Publisher {
             () = lease.releasing() => {}
             () = self.accept(&listener) => {}
         }
-        // Whoever comes now waits for the next worker.
+        // A worker that opens a link now waits for the next worker of this slot.
         drop(listener);
         self.membership.leave().await;
         drop(guard);
     }
 
-    /// Serves those who open a link, for ever.
+    /// Serves the workers that open a link, for ever.
     async fn accept(self: &Arc<Self>, listener: &UnixListener) {
         let most = self.slots as usize + MORE_NEWCOMERS;
         let mut newcomers = Newcomers { most, waiting: VecDeque::new() };
@@ -154,7 +154,8 @@ impl Publisher {
         }
     }
 
-    /// Who opened a link, or why it is closed again; `None` when its opener has gone, without a word.
+    /// The worker that opened a link, or why the link is closed again; `None` when its opener has gone, without
+    /// a word.
     async fn greeted(
         &self,
         reader: &mut BufReader<OwnedReadHalf>,

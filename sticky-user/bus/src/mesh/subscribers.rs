@@ -98,7 +98,7 @@ impl Subscribers {
         self.by_link.iter().filter_map(waiting).collect()
     }
 
-    /// Takes out those that have not read anything since, and not said that they are there either.
+    /// Takes out the subscribers that have not read anything since, and not said that they are there either.
     pub(super) fn give_up_stuck_since(&mut self, before: &HashMap<u64, (u64, u64)>) {
         self.by_link.retain(|id, subscriber| {
             let reads =

@@ -190,7 +190,7 @@ async fn a_broadcast_is_encoded_once_and_takes_one_lock() {
     let slots = Slots::open(3);
     let (a, b, c) = tokio::join!(slots.join(0), slots.join(1), slots.join(2));
     let mut heard = [b.subscribe("news".into(), 8).await, c.subscribe("news".into(), 8).await];
-    let content = Content(Default::default());
+    let content = Content(std::cell::Cell::default());
     let before = a.publisher.locks.load(Ordering::Relaxed);
     a.broadcast("news", &content).await.unwrap();
     // Nothing else locks meanwhile: nobody comes, goes or subscribes.

@@ -24,36 +24,6 @@ const START_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The bus over Redis, or over a Redis Cluster. Clones share the connection, which the last of them
 /// closes.
-///
-/// # When Redis goes away
-///
-/// A connection that is lost is made again, with all subscriptions, as soon as the server answers
-/// again. Until then nothing waits for it: what is published is counted as lost, and this worker
-/// counts as the only one, so that broadcasts go on among its own clients. Delivery is at most once,
-/// and in order from each worker to each other.
-///
-/// In a cluster all of that concerns the one node that has the bus's hash slot. Where the slot moves, or
-/// a replica takes the node's place, the bus follows.
-///
-/// A server counts as gone when it does not say anything for 2 s while it is asked; it is asked
-/// once a second. The first attempt to connect follows at once, the next after 100 to 200 ms, and they
-/// are 5 s apart at most. A publication that is still not taken after 5 s, for Redis is busy, is lost.
-///
-/// Redis itself drops the connection of a worker for which more than 32 MB wait, or 8 MB for a
-/// minute (`client-output-buffer-limit pubsub`): raise that where many large messages are sent.
-///
-/// # Who is waited for
-///
-/// Redis counts the connections that it knows of. A worker that ends, however it ends, is counted
-/// no longer at once, for its kernel closes the connection. A *host* that goes without a word (power,
-/// network) is counted until Redis finds its connections dead. With usual settings that takes
-/// minutes: 10 while nothing is sent to it (`tcp-keepalive 300`), up to 15 while something is (the
-/// kernel's `net.ipv4.tcp_retries2` on the host of Redis, or the limit above if that is reached
-/// before). `tcp-keepalive 10` makes the former 20 seconds, `tcp_retries2=8` the latter 100.
-///
-/// Meanwhile each request that wants an answer from everybody (`fetch_sockets`, `rooms`, acks of a
-/// broadcast) waits for [`REQUEST_TIMEOUT`](crate::REQUEST_TIMEOUT), and goes on with the
-/// answers that came. Broadcasts without acks wait for nobody.
 #[derive(Clone, Debug)]
 pub(crate) struct RedisBus {
     shared: Arc<Shared>,

@@ -12,7 +12,7 @@ use super::urls::RedisUrls;
 /// The first major version that the adapter's protocol is made for.
 const OLDEST: u32 = 7;
 
-/// A channel whose name ends so is allowed to whoever may use the adapter's own, and nobody listens to it.
+/// A channel whose name ends so is allowed to every user that may use the adapter's own; no worker listens to it.
 const CHANNEL: &str = "-request#/#check#";
 
 /// What a node of a cluster answers for a channel that another one carries.
@@ -96,7 +96,7 @@ impl<'a> Check<'a> {
         Err(RedisBusError::ClusterDown { url: url(), served: told("cluster_slots_ok") })
     }
 
-    /// Asks for what the bus will ask for; who may not is told so.
+    /// Asks for what the bus will ask for: a user that lacks a right learns it here.
     async fn rights(&mut self, commands: Commands) -> Result<(), RedisBusError> {
         let channel = format!("{}{CHANNEL}", commands.prefix);
         self.allowed(cmd("PUBSUB").arg(commands.count).arg(&channel)).await?;

@@ -15,7 +15,7 @@ pub(super) struct Commands {
 }
 
 impl Commands {
-    /// Those that fit.
+    /// The names for a cluster, or for a server of its own.
     pub(super) const fn of(is_cluster: bool) -> Self {
         if is_cluster { Self::SHARDED } else { Self::PLAIN }
     }

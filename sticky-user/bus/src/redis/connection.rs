@@ -57,7 +57,7 @@ struct Inner {
 }
 
 impl Connection {
-    /// Connects. What is heard goes to the receive_queues.
+    /// Connects. What is heard goes to the receive queues.
     pub(super) async fn open(
         server: &Server,
         commands: Commands,

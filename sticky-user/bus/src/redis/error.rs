@@ -12,7 +12,7 @@ pub enum RedisBusError {
     /// The URL of the server cannot be used.
     #[error(transparent)]
     Url(#[from] InvalidRedisUrl),
-    /// Nobody answers there.
+    /// No server answers there.
     #[error(
         "cannot reach Redis at {url}: {reason}; check that the server runs there, and the host \
          and port of the URL"

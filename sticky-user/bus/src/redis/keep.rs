@@ -23,7 +23,7 @@ use crate::backoff::Backoff;
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How often a node of a cluster is asked who has the hash slot. A node that hands it to a replica in an
-/// orderly way goes on to serve those who listen, and only counts them no longer.
+/// orderly way goes on to serve its subscribers, and only counts them no longer.
 const TOPOLOGY_CHECK: Duration = Duration::from_secs(10);
 
 /// How the connection stands.
@@ -84,7 +84,7 @@ impl Keeper {
                         Failure::Late => "it took too long to subscribe".into(),
                         Failure::Refused(error) => open.server.explain(&error).reason(),
                     };
-                    // Whoever waits for an answer still is told so.
+                    // A caller that still waits for an answer is told so.
                     open.connection.lose(reason.clone());
                     reason
                 }
@@ -113,8 +113,8 @@ impl Keeper {
         }
     }
 
-    /// The node that has the hash slot, as one node of the cluster has it: of those that are named, or
-    /// those that were there the last time.
+    /// The node that has the hash slot, as one node of the cluster says. The nodes of the URLs are asked, and
+    /// then the nodes that were there the last time.
     async fn owner(&mut self) -> Result<Address, String> {
         let first = self.shared.urls.first();
         let known = self.nodes.iter().map(|(host, port)| first.at(host, *port));
@@ -174,7 +174,7 @@ impl Keeper {
     }
 }
 
-/// One that has missed its time beats as often as before from then on.
+/// After a tick that came late, the next one follows a whole period later.
 fn ticks(period: Duration) -> tokio::time::Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -16,12 +16,12 @@ impl Losses {
         Self { health, news: LogLimit::default() }
     }
 
-    /// One that the log knows of: the connection is lost.
+    /// Counts a message that the log knows of: the connection is lost.
     pub(super) fn expected(&self) {
         self.health.dropped(1);
     }
 
-    /// One that is news.
+    /// Counts a message whose loss is news.
     pub(super) fn one(&self, why: &str) {
         self.health.dropped(1);
         if self.news.count().is_some() {

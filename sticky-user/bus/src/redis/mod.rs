@@ -5,9 +5,9 @@
 //! ([`receive_queue`]) of the channels.
 //!
 //! Of the client library only its plain connection is used. Its `ConnectionManager` takes a server that is
-//! silent for one that is there, makes all that is published wait for one that is not, tells nobody why it
-//! cannot connect, and forgets subscriptions that are refused when it comes back; its cluster connection
-//! forgets those whose slot moves. `tests/suite/bus/client_library.rs` shows each.
+//! silent for one that is there, makes all that is published wait for it and sends it late, and forgets
+//! subscriptions that are refused when the server is back; it keeps to itself why it cannot connect. Its cluster
+//! connection forgets channels whose hash slot moves. `tests/suite/bus/client_library.rs` shows that.
 
 mod bus;
 mod check;

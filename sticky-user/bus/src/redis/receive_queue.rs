@@ -47,7 +47,7 @@ impl ReceiveQueues {
         }
     }
 
-    /// Begins to take messages of `channel`; whoever had them before gets no more.
+    /// Begins to take messages of `channel`; a stream that had them before gets no more.
     pub(super) fn open(&self, channel: &str) -> MessageStream<ChanItem> {
         let (queue, mut waiting) = mpsc::unbounded_channel::<Waiting>();
         let (at_hand, messages) = mpsc::channel(AT_HAND);

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::error::RedisBusError;
 
-/// How long a server may take to answer whoever connects. A local one needs milliseconds.
+/// How long a server may take to answer a worker that connects. A local one needs milliseconds.
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// A server's address, and what it wants to be told first. Displayed without the password.

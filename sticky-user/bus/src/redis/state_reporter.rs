@@ -88,9 +88,9 @@ mod tests {
             [(true, 0), (true, 0), (false, 0), (false, 0), (true, 1), (true, 1), (false, 1)]
         {
             if is_up {
-                reporter.up()
+                reporter.up();
             } else {
-                reporter.down("of a test")
+                reporter.down("of a test");
             }
             let expected = Health { up: is_up, reconnects, ..Health::default() };
             assert_eq!(*health.watch().borrow(), expected);

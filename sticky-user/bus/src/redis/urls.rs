@@ -18,8 +18,8 @@ use super::url::RedisUrl;
 /// | `rediss://user:password@host:6379/0` | with TLS |
 /// | `unix:///path/of.sock?db=0&user=user&pass=password` | on this host; also `redis+unix://` |
 ///
-/// or a Redis Cluster, which is what several URLs mean, or one that begins with `redis-cluster://`
-/// or `rediss-cluster://`. Of its nodes one that answers is enough: it tells the others.
+/// or a Redis Cluster, which is what several URLs mean, or a URL that begins with `redis-cluster://`
+/// or `rediss-cluster://`. One node that answers is enough: it names the others.
 ///
 /// What is displayed of them is fit for logs:
 ///
