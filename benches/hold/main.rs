@@ -1,10 +1,12 @@
 //! Connections that are idle: the memory of each, and the CPU time of a server that only answers pings.
 //!
-//! `cargo xtask bench hold` runs it. This process is all clients, one epoll set of them; each has an address of
-//! its own. Servers are new in each round, take turns in getting connections, and hold them at the same time.
+//! `cargo xtask bench hold` runs it. Servers are new in each round, take turns in getting connections, and hold
+//! them at the same time. The clients of each are a process of their own, and have an address each.
 
 mod clients;
 mod connection;
+mod crowd;
+mod held;
 mod kind;
 mod memory;
 mod options;
@@ -14,7 +16,7 @@ mod round;
 mod servers;
 mod show;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sticky_benches::report::Report;
@@ -26,8 +28,11 @@ use servers::Choice;
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    if let (Some(kind), Some(server)) = (options.client, options.address) {
+        return clients::run(kind, server);
+    }
     let most = options.connections.iter().max().copied().context("no number of connections")?;
-    raise_limit_of_open_files(most, options.servers.len())?;
+    let limit = raise_limit_of_open_files(most)?;
     let mut report = Report::new("hold")?;
     let mut servers: Vec<Choice> = Vec::new();
     for &choice in &options.servers {
@@ -40,7 +45,7 @@ fn main() -> Result<()> {
     let mut outcomes = Vec::new();
     for &connections in &options.connections {
         for &kind in &options.kinds {
-            let setting = Setting { kind, connections, seconds: options.seconds };
+            let setting = Setting { kind, connections, limit, seconds: options.seconds };
             let mut samples = Vec::new();
             for round in 0..options.rounds {
                 for sample in run(setting, &servers, round)? {
@@ -56,22 +61,27 @@ fn main() -> Result<()> {
             outcomes.extend(servers.iter().map(outcome));
         }
     }
-    show::report(&mut report, &outcomes, &servers, &options)?;
+    show::report(&mut report, &outcomes, &servers, &options, limit)?;
     report.write()
 }
 
-/// Every connection is a file of this process, and of its server, which inherits the limit.
-fn raise_limit_of_open_files(connections: usize, servers: usize) -> Result<()> {
+/// Every connection is a file of the process that serves it, and of its client's; both inherit the limit. How
+/// many connections they can have.
+fn raise_limit_of_open_files(connections: usize) -> Result<usize> {
     /// Besides connections; and what an upgrade takes for a moment.
-    const OTHERS: usize = 1000;
-    let needed = u64::try_from(connections * servers + OTHERS)?;
-    let limit = getrlimit(Resource::Nofile);
-    let maximum = limit.maximum.map(|maximum| maximum.max(needed));
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    raised.with_context(|| {
-        format!(
-            "cannot open {needed} files, a connection each: raise the limit (`ulimit -Hn {needed}` as root), \
-             or ask for fewer --connections or --servers"
-        )
-    })
+    const OTHERS: u64 = 500;
+    let wanted = u64::try_from(connections)? + OTHERS;
+    let hard = getrlimit(Resource::Nofile).maximum;
+    let raise = |to| setrlimit(Resource::Nofile, Rlimit { current: to, maximum: to });
+    // Beyond the hard limit it takes a right that even root may lack.
+    if hard.is_some_and(|hard| hard >= wanted) || raise(Some(wanted)).is_err() {
+        raise(hard).context("cannot raise the limit of open files")?;
+    }
+    match getrlimit(Resource::Nofile).current {
+        None => Ok(connections),
+        Some(files) if files > OTHERS => Ok(usize::try_from(files - OTHERS)?),
+        Some(files) => {
+            bail!("a process may open only {files} files: raise that limit (`ulimit -n 20000`)")
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What can be chosen.
 
+use std::net::SocketAddr;
+
 use clap::Parser;
 
 use crate::kind::Kind;
@@ -11,8 +13,8 @@ pub(crate) struct Options {
     /// Rounds; results are medians over them
     #[arg(long, default_value = "3")]
     pub(crate) rounds: usize,
-    /// Connections to each server, or several such numbers; each takes a file of the server and one
-    /// of the bench (ulimit -n, which root can raise)
+    /// Connections to each server, or several such numbers; where a process may not open so many files,
+    /// several processes have them
     #[arg(long, value_delimiter = ',', default_value = "10000")]
     pub(crate) connections: Vec<usize>,
     /// Kinds of connection
@@ -25,6 +27,12 @@ pub(crate) struct Options {
     /// intervals; 0 leaves that out
     #[arg(long, default_value = "50")]
     pub(crate) seconds: u64,
+    /// Be the clients of a server: the bench starts itself anew for that
+    #[arg(long, hide = true, requires = "address")]
+    pub(crate) client: Option<Kind>,
+    /// Where that server listens
+    #[arg(long, hide = true)]
+    pub(crate) address: Option<SocketAddr>,
     /// Added by cargo
     #[arg(long, hide = true)]
     bench: bool,

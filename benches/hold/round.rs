@@ -1,17 +1,15 @@
 //! One round: all servers hold connections of one kind at the same time.
 
 use std::fmt;
+use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Result;
-use harness::addresses;
 use serde::Serialize;
 use sticky_benches::interleave;
-use sticky_benches::servers::Server;
 
-use crate::clients::Clients;
+use crate::held::Held;
 use crate::kind::Kind;
-use crate::memory::settled;
 use crate::servers::Choice;
 
 /// What is the same for all servers.
@@ -19,6 +17,8 @@ use crate::servers::Choice;
 pub(crate) struct Setting {
     pub(crate) kind: Kind,
     pub(crate) connections: usize,
+    /// Connections that one process can have.
+    pub(crate) limit: usize,
     pub(crate) seconds: u64,
 }
 
@@ -42,83 +42,47 @@ pub(crate) struct Pinged {
     pub(crate) pings: f64,
 }
 
-/// A server with its memory when it had few connections, and when it had all.
-struct Holding {
-    server: Server,
-    choice: Choice,
-    before: u64,
-    after: u64,
-}
-
 /// Servers are new in each round: memory that was used before would not grow again.
 pub(crate) fn run(setting: Setting, servers: &[Choice], round: usize) -> Result<Vec<Sample>> {
-    let Setting { kind, connections, seconds } = setting;
-    let addresses = addresses(connections);
-    // What a process needs as soon as it has one connection is not a connection's.
-    let (few, most) = addresses.split_at((connections / 100).max(1));
-    let mut clients = Clients::new(kind)?;
-    let mut holding = Vec::new();
+    let Setting { kind, connections, limit, seconds } = setting;
+    let mut all = Vec::new();
     for at in interleave::order(round, servers.len()) {
         let Some(&choice) = servers.get(at) else { continue };
-        let server = choice.start()?;
-        clients.open(choice, few, server.address)?;
-        let before = settled(&server, &mut clients)?;
-        clients.open(choice, most, server.address)?;
-        let after = settled(&server, &mut clients)?;
-        holding.push((at, Holding { server, choice, before, after }));
+        let held = Held::open(choice, kind, connections, limit)?;
+        let kilobytes = held.kilobytes()?;
+        all.push((held, Sample { server: choice, kilobytes, pinged: None }));
     }
-    holding.sort_by_key(|(at, _)| *at);
-    let holding: Vec<Holding> = holding.into_iter().map(|(_, holding)| holding).collect();
-    let pinged = if kind.has_pings() && seconds > 0 {
-        let pinged = ping(&holding, &mut clients, setting, most.len())?;
-        pinged.into_iter().map(Some).collect()
-    } else {
-        vec![None; holding.len()]
-    };
+    if kind.has_pings() && seconds > 0 {
+        ping(&mut all, setting)?;
+    }
     // Whether all are still there.
-    clients.hold(Duration::ZERO)?;
-    let samples = holding.iter().zip(pinged).map(|(holding, pinged)| Sample {
-        server: holding.choice,
-        kilobytes: kilobytes(holding.before, holding.after, most.len()),
-        pinged,
-    });
-    Ok(samples.collect())
+    for (held, _) in &mut all {
+        held.pings()?;
+    }
+    Ok(all.into_iter().map(|(_, sample)| sample).collect())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "thousands of connections")]
-fn ping(
-    holding: &[Holding],
-    clients: &mut Clients,
-    setting: Setting,
-    grown_by: usize,
-) -> Result<Vec<Pinged>> {
-    let Setting { kind, connections, seconds } = setting;
-    eprintln!("holding {connections} of each server for {seconds} s: {kind}");
-    let so_far = |clients: &Clients| -> Vec<(Duration, usize)> {
-        let of = |one: &Holding| (one.server.run_time(), clients.pings(one.choice));
-        holding.iter().map(of).collect()
+fn ping(all: &mut [(Held, Sample)], setting: Setting) -> Result<()> {
+    let Setting { kind, connections, seconds, .. } = setting;
+    let so_far = |all: &mut [(Held, Sample)]| -> Result<Vec<(Duration, usize)>> {
+        all.iter_mut().map(|(held, _)| Ok((held.run_time(), held.pings()?))).collect()
     };
-    let before = so_far(clients);
-    clients.hold(Duration::from_secs(seconds))?;
-    let after = so_far(clients);
-    let each = connections as f64;
-    let mut pinged = Vec::new();
-    for ((one, before), after) in holding.iter().zip(before).zip(after) {
+    eprintln!("holding {connections} for each server, for {seconds} s: {kind}");
+    let before = so_far(all)?;
+    // real delay: that is how long pings are counted.
+    sleep(Duration::from_secs(seconds));
+    let after = so_far(all)?;
+    let (each, minutes) = (connections as f64, seconds as f64 / 60.0);
+    for ((held, sample), (before, after)) in all.iter_mut().zip(before.into_iter().zip(after)) {
         let time = after.0.saturating_sub(before.0).as_secs_f64() * 1e6;
-        let memory = settled(&one.server, clients)?;
-        pinged.push(Pinged {
-            kilobytes: kilobytes(one.before, memory, grown_by),
-            microseconds: time / each / (seconds as f64 / 60.0),
+        sample.pinged = Some(Pinged {
+            kilobytes: held.kilobytes()?,
+            microseconds: time / each / minutes,
             pings: (after.1 - before.1) as f64 / each,
         });
     }
-    Ok(pinged)
-}
-
-/// As the kernel writes them: 1024 bytes.
-#[expect(clippy::cast_precision_loss, reason = "kilobytes")]
-fn kilobytes(before: u64, after: u64, connections: usize) -> f64 {
-    (after as f64 - before as f64) / 1024.0 / connections as f64
+    Ok(())
 }
 
 impl fmt::Display for Sample {

@@ -15,14 +15,19 @@ pub(crate) fn report(
     outcomes: &[Outcome],
     servers: &[Choice],
     options: &Options,
+    limit: usize,
 ) -> Result<()> {
     let Options { rounds, seconds, .. } = options;
     let mut picture = Picture::default();
     for same in outcomes.chunk_by(|one, next| one.connections == next.connections) {
         let Some(connections) = same.first().map(|one| one.connections) else { continue };
+        let processes = match connections.div_ceil(limit) {
+            1 => String::new(),
+            many => format!(" in {many} processes, since one may not open so many files"),
+        };
         report.say(&format!(
-            "{connections} connections to each server, {rounds} rounds with new servers; medians (quartiles). \
-             Growth of `VmRSS` of the process that serves, in kB (1024 bytes) per connection:"
+            "{connections} connections to each server{processes}, {rounds} rounds with new servers; medians (quartiles). \
+             Growth of `VmRSS` of what serves, in kB (1024 bytes) per connection:"
         ));
         report.say(&table("memory, kB", same, servers, |one| Some(one.kilobytes)));
         if same.iter().any(|one| one.microseconds.is_some()) {
