@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::adapter::{Adapter, Emitter};
 use socketioxide::extract::{AckSender, Data, SocketRef};
-use sticky_worker::{Worker, sessions};
+use sticky_worker::Worker;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -34,15 +34,12 @@ async fn main() -> Result<()> {
 async fn on_sticky() -> Result<()> {
     let mut worker = Worker::from_env()?;
     let adapter = worker.bus().await?.adapter();
-    let (layer, io) =
-        SocketIo::builder().with_adapter::<sticky_bus::Adapter<_>>(adapter).build_layer();
-    io.ns("/", async |socket: SocketRef<sticky_bus::Adapter<Emitter>>| {
-        sessions::joined(&socket);
-        joined(&socket);
-    })
-    .await?;
-    let routes = routes(worker.slot(), worker.mode().to_owned()).layer(layer);
-    let routes = sessions::close_on_drain(&worker, io, routes);
+    let socketio = SocketIo::builder()
+        .with_adapter::<sticky_bus::Adapter<_>>(adapter)
+        .ws_read_buffer_size(512);
+    let routes = routes(worker.slot(), worker.mode().to_owned());
+    let (routes, io) = worker.socketio(socketio, routes);
+    io.ns("/", async |socket: SocketRef<sticky_bus::Adapter<Emitter>>| joined(&socket)).await?;
     Ok(worker.serve(routes).await?)
 }
 

@@ -2,8 +2,10 @@
 
 mod apt;
 mod bpf_linker;
+mod cache;
 mod chromium;
 mod client;
+pub(crate) mod deny;
 mod llvm;
 pub(crate) mod musl;
 mod nightly;
@@ -42,6 +44,8 @@ enum Part {
     Chromium,
     /// Rust and C for musl instead of glibc: for what `cargo xtask lint` checks
     Musl,
+    /// cargo-deny: for what `cargo xtask lint` checks of dependencies
+    Deny,
     /// nginx, HAProxy, and packages of npm: for the benches, so not among everything
     Peers,
 }
@@ -49,6 +53,7 @@ enum Part {
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.what.is_empty() {
         all()?;
+        deny::install()?;
         return musl::install(&mut Apt::default());
     }
     let apt = &mut Apt::default();
@@ -59,6 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Part::Redis => redis::install(apt)?,
             Part::Chromium => chromium::install(apt)?,
             Part::Musl => musl::install(apt)?,
+            Part::Deny => deny::install()?,
             Part::Peers => {
                 peers::proxies(apt);
                 peers::javascript();

@@ -1,6 +1,9 @@
 //! `cargo xtask test`: every test, with all that they need on this host.
 
+use std::env;
 use std::ffi::OsString;
+use std::num::NonZero;
+use std::thread::available_parallelism;
 
 use anyhow::Result;
 
@@ -13,11 +16,15 @@ use crate::{
 /// Set by us, read by the tests: fail where something is missing, instead of skipping.
 pub(crate) const REQUIRE_ALL: &str = "STICKY_REQUIRE_ALL";
 
+/// How many tests run side by side, for the test programs of Rust.
+const THREADS: &str = "RUST_TEST_THREADS";
+
 /// Run all tests, unit tests to whole-program tests
 ///
 /// Sets up everything, builds the kernel program and all binaries, and runs `cargo test` on the
 /// whole workspace, documentation tests included. As root no test may skip what the host lacks;
-/// otherwise the tests that need rights skip themselves.
+/// otherwise the tests that need rights skip themselves. Two tests run for each processor, since they
+/// mostly wait for processes (`RUST_TEST_THREADS`).
 ///
 ///   cargo xtask test -- --package sticky-user
 ///   cargo xtask test -- --test steering -- --nocapture
@@ -41,6 +48,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         tests.arg("--workspace");
     }
     tests.args(&options.args);
+    if env::var_os(THREADS).is_none() {
+        tests.env(THREADS, threads().to_string());
+    }
     if rustix::process::geteuid().is_root() {
         tests.env(REQUIRE_ALL, "1");
     } else {
@@ -51,6 +61,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         );
     }
     exec::run(&mut tests)
+}
+
+/// Whole-program tests mostly wait for other processes.
+fn threads() -> usize {
+    2 * available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Looks at cargo's options only: what comes after a `--` of its own is for the test programs.

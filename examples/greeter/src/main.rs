@@ -12,7 +12,7 @@ use socketioxide::SocketIo;
 use socketioxide::adapter::Emitter;
 use socketioxide::extract::{AckSender, Data, SocketRef};
 use sticky_bus::Adapter;
-use sticky_worker::{Worker, sessions};
+use sticky_worker::Worker;
 
 type Socket = SocketRef<Adapter<Emitter>>;
 type Ack = AckSender<Adapter<Emitter>>;
@@ -23,17 +23,14 @@ async fn main() -> Result<()> {
     let bus = worker.bus().await?;
     let slot = worker.slot();
 
-    let (layer, io) = SocketIo::builder().with_adapter::<Adapter<_>>(bus.adapter()).build_layer();
-    io.ns("/", async |socket: Socket| {
-        sessions::joined(&socket);
-        socket.on("greet", greet);
-    })
-    .await?;
-
-    let routes = Router::new()
-        .route("/", get(move || async move { format!("slot {slot} greets you\n") }))
-        .layer(layer);
-    let routes = sessions::close_on_drain(&worker, io, routes);
+    let routes =
+        Router::new().route("/", get(move || async move { format!("slot {slot} greets you\n") }));
+    let socketio = SocketIo::builder()
+        .with_adapter::<Adapter<_>>(bus.adapter())
+        // Its clients send little: a WebSocket that waits costs less like this.
+        .ws_read_buffer_size(512);
+    let (routes, io) = worker.socketio(socketio, routes);
+    io.ns("/", async |socket: Socket| socket.on("greet", greet)).await?;
     Ok(worker.serve(routes).await?)
 }
 

@@ -18,7 +18,7 @@ const SMALL_PART: u32 = 4;
 /// Resolves when the worker begins to drain.
 ///
 /// From then on every answer tells its client to connect anew. When the sessions of Socket.IO have
-/// been closed ([`sessions`](super::sessions)), it accepts what still waits in its queue and no more,
+/// been closed ([`Worker::socketio`](crate::Worker::socketio)), it accepts what still waits in its queue and no more,
 /// finishes requests, and exits when the last connection has ended. What else would go on for ever
 /// is the application's to close.
 ///
@@ -92,9 +92,8 @@ impl Drain {
         lease.release().await;
     }
 
-    /// Waits until nobody is left, or those who are left say nothing: when hyper is told to end, it
-    /// closes connections on which no request is being answered.
-    pub(super) async fn all_heard(self) {
+    /// Waits until nobody is left, or those who are left say nothing.
+    pub(super) async fn all_heard(&self) {
         self.queue_empty.cancelled().await;
         let _ = tokio::time::timeout(self.at_most(SILENCE), self.open.wait()).await;
     }

@@ -17,7 +17,4 @@ pub enum Error {
     /// The handlers of SIGTERM and SIGINT cannot be installed.
     #[error("cannot handle SIGTERM and SIGINT")]
     Signals(#[source] io::Error),
-    /// The server stopped.
-    #[error("the server stopped")]
-    Serve(#[source] io::Error),
 }

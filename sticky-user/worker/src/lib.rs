@@ -15,23 +15,29 @@
 //! }
 //! ```
 
+mod accept;
 mod connection;
 mod drain;
 mod error;
-mod frames;
-mod incoming;
+mod exchange;
+mod head;
+mod http;
+mod idle;
+mod limit;
+mod pace;
 mod room;
 mod serve;
-pub mod sessions;
+mod sessions;
 mod source;
+mod stream;
 pub mod throttle;
+mod timeouts;
+mod upgrade;
 mod watchdog;
 mod websocket;
 mod worker;
-mod writing;
 
-pub use connection::Connection;
 pub use drain::Draining;
 pub use error::Error;
-pub use incoming::Incoming;
+pub use timeouts::Timeouts;
 pub use worker::Worker;

@@ -3,20 +3,19 @@
 use std::future;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{map_request, map_response_with_state};
-use axum::response::Response;
 use sd_notify::NotifyState;
+use sticky_contract::message;
+use sticky_contract::notify::Notifier;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::connection::Peer;
+use super::accept::Accept;
+use super::connection::Shared;
 use super::drain::Drain;
+use super::idle::Idle;
+use super::limit::Limit;
 use super::source::Source;
-use super::{Draining, Error, Incoming, Worker, watchdog};
-use sticky_contract::message;
-use sticky_contract::notify::Notifier;
+use super::{Error, Worker, watchdog};
 
 impl Worker {
     /// Serves `router` until SIGTERM or SIGINT, then drains, and returns when the last connection
@@ -36,16 +35,17 @@ impl Worker {
         let Drain { draining, open, timeout, .. } = self.drain.clone();
         let redistributed = self.passed.redistributed.is_some();
         let source = Source::new(self.passed, slots).map_err(Error::Listener)?;
-        let incoming = Incoming::new(source, self.drain.clone(), lease.clone());
-
-        let router = router
-            .layer(map_request(with_socket_address))
-            .layer(map_response_with_state(draining.clone(), last_on_its_connection));
-        let service = router.into_make_service_with_connect_info::<Peer>();
-        let server = axum::serve(incoming, service)
-            .with_graceful_shutdown(self.drain.clone().all_heard())
-            .into_future();
-        tokio::pin!(server);
+        let idle = Idle::default();
+        let limit = Limit::new(open.clone(), self.max_connections, idle.clone());
+        let shared = Shared {
+            // The routes are made ready here, and not for each request.
+            router: router.with_state(()),
+            draining: draining.clone(),
+            idle: idle.clone(),
+            timeouts: self.timeouts,
+        };
+        let accept = Accept::new(source, limit, self.drain.clone(), lease.clone(), shared.into());
+        let mut accepting = Box::pin(accept.run());
         if let Some(notifier) = &notifier {
             let mut states = vec![NotifyState::Ready];
             states.extend(redistributed.then_some(NotifyState::Custom(message::REDISTRIBUTED)));
@@ -54,15 +54,12 @@ impl Worker {
         }
         info!(slot, slots, "ready");
 
-        let ended = tokio::select! {
-            // Draining also waits for connections that the server no longer knows.
+        tokio::select! {
             biased;
-            () = draining.begun() => None,
-            ended = &mut server => Some(ended),
-            () = first_of(&mut terminate, &mut interrupt) => None,
-        };
-        if let Some(ended) = ended {
-            return ended.map_err(Error::Serve);
+            () = draining.begun() => {}
+            // Not before it has begun to drain.
+            () = &mut accepting => {}
+            () = first_of(&mut terminate, &mut interrupt) => {}
         }
 
         if let Some(notifier) = &notifier {
@@ -71,16 +68,21 @@ impl Worker {
         draining.begin();
         open.close();
         info!(slot, connections = open.len(), "draining");
-        let drained = async {
-            let (ended, ()) = tokio::join!(server, self.drain.hand_over(&lease));
-            ended.map_err(Error::Serve)?;
-            open.wait().await;
-            Ok(())
+        let heard = async {
+            self.drain.all_heard().await;
+            idle.close_all();
         };
-        if let Ok(result) = tokio::time::timeout(timeout, drained).await {
-            return result;
+        let drained = async {
+            tokio::join!(accepting, self.drain.hand_over(&lease), heard);
+            open.wait().await;
+        };
+        if tokio::time::timeout(timeout, drained).await.is_err() {
+            warn!(
+                slot,
+                connections = open.len(),
+                "the time to drain is over: closing what is left"
+            );
         }
-        warn!(slot, connections = open.len(), "the time to drain is over: closing what is left");
         Ok(())
     }
 }
@@ -91,24 +93,4 @@ async fn first_of(terminate: &mut Signal, interrupt: &mut Signal) {
         Some(()) = interrupt.recv() => {}
         else => future::pending().await,
     }
-}
-
-/// Gives handlers the plain address type, which other code for axum expects.
-async fn with_socket_address(mut request: Request) -> Request {
-    if let Some(ConnectInfo(Peer { address, websocket })) = request.extensions_mut().remove() {
-        request.extensions_mut().insert(ConnectInfo(address));
-        request.extensions_mut().insert(websocket);
-    }
-    request
-}
-
-/// Who asks again is to connect anew, and so to get to the next worker.
-async fn last_on_its_connection(
-    State(draining): State<Draining>,
-    mut response: Response,
-) -> Response {
-    if draining.has_begun() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }

@@ -107,14 +107,6 @@ impl Source {
             (own, _) => own,
         }
     }
-
-    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
-        match &self.slots_own {
-            SlotsOwn::Listener(listener) => listener.local_addr(),
-            // The port is the supervisor's; each connection knows its own address.
-            SlotsOwn::Connections(_) => Err(io::ErrorKind::Unsupported.into()),
-        }
-    }
 }
 
 fn accept_waiting(listener: &TcpListener, room: &Room) -> io::Result<Option<Accepted>> {

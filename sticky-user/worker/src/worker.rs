@@ -1,5 +1,6 @@
 //! The worker: what it inherited, and what an application asks of it.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 use sticky_bus::backlog::Backlogs;
@@ -10,7 +11,7 @@ use sticky_contract::{Inherited, InheritedBus};
 
 use super::drain::Drain;
 use super::source::Passed;
-use super::{Draining, Error};
+use super::{Draining, Error, Timeouts};
 
 /// How long connections may take to end when nothing else is said.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +25,8 @@ pub struct Worker {
     pub(super) drain: Drain,
     pub(super) passed: Passed,
     pub(super) lease: AcceptLease,
+    pub(super) max_connections: Option<NonZero<u32>>,
+    pub(super) timeouts: Timeouts,
     bus: InheritedBus,
     joined: Option<Bus>,
 }
@@ -43,15 +46,23 @@ impl Worker {
             Backlogs::of_this_process().set_limit(bytes);
         }
         Ok(Self {
-            slot: inherited.slot,
-            slots: inherited.slots,
+            slot: inherited.slot.get(),
+            slots: inherited.slots.get(),
             mode: inherited.mode,
             drain: Drain::new(inherited.drain_timeout.unwrap_or(DRAIN_TIMEOUT)),
             passed: Passed { source: inherited.source, redistributed: inherited.redistributed },
             lease: inherited.lease,
+            max_connections: inherited.max_connections,
+            timeouts: Timeouts::default(),
             bus: inherited.bus,
             joined: None,
         })
+    }
+
+    /// Waits for clients as long as `timeouts` says.
+    #[must_use]
+    pub fn with_timeouts(self, timeouts: Timeouts) -> Self {
+        Self { timeouts, ..self }
     }
 
     /// The slot that this worker serves, from 0.
@@ -80,14 +91,14 @@ impl Worker {
     }
 
     /// What carries broadcasts to the other workers: the Redis server that the supervisor names, else
-    /// the embedded bus, else [`Bus::Alone`]. It is joined at the first call.
+    /// the embedded bus, else [`Bus::alone`]. It is joined at the first call.
     ///
     /// ```no_run
     /// use socketioxide::SocketIo;
     /// use sticky_bus::Adapter;
     /// # async fn example(mut worker: sticky_worker::Worker) -> Result<(), sticky_bus::Error> {
     /// let bus = worker.bus().await?;
-    /// let (layer, io) = SocketIo::builder().with_adapter::<Adapter<_>>(bus.adapter()).build_layer();
+    /// let socketio = SocketIo::builder().with_adapter::<Adapter<_>>(bus.adapter());
     /// # Ok(())
     /// # }
     /// ```

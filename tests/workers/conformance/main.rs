@@ -22,8 +22,8 @@ use socketioxide::SocketIo;
 use socketioxide::adapter::Emitter;
 use socketioxide::extract::SocketRef;
 use sticky_bus::Adapter;
+use sticky_worker::Worker;
 use sticky_worker::throttle::Throttle;
-use sticky_worker::{Worker, sessions};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -51,19 +51,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     } else {
         bus.adapter()
     };
-    let (layer, io) = SocketIo::builder()
+    let socketio = SocketIo::builder()
         .with_adapter::<Bused>(adapter)
         .max_payload(LARGEST as u64)
         .ws_max_message_size(LARGEST)
         .ws_max_frame_size(LARGEST)
         .max_buffer_size(MAX_WAITING)
-        .ack_timeout(FOR_EVER)
-        .build_layer();
+        .ack_timeout(FOR_EVER);
+    let (routes, io) = worker.socketio(socketio, Router::new());
     let slot = worker.slot();
     for namespace in NAMESPACES {
         let server = io.clone();
         io.ns(namespace, async move |socket: Socket| {
-            sessions::joined(&socket);
             commands::register(&socket, &server);
             remote::register(&socket, &server);
             let welcome = json!({ "slot": slot, "pid": std::process::id(), "id": socket.id });
@@ -72,6 +71,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
         })
         .await?;
     }
-    let routes = sessions::close_on_drain(&worker, io, Router::new().layer(layer));
     Ok(worker.serve(routes).await?)
 }

@@ -1,14 +1,14 @@
 //! bpf-linker: reads the bitcode that rustc writes, so its LLVM must not be older than rustc's.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-use super::{apt::Apt, llvm, nightly};
+use super::{apt::Apt, cache, llvm, nightly};
 use crate::{
     cargo,
     exec::{find, run, say, stdout},
@@ -29,7 +29,7 @@ pub(super) fn install(apt: &mut Apt, llvm: u32) -> Result<PathBuf> {
             Err(error) => say(NAME, format!("not {}: {error:#}", linker.display())),
         }
     }
-    let root = cache()?.join(format!("sticky/{NAME}-{VERSION}-llvm-{llvm}"));
+    let root = cache::folder(&format!("{NAME}-{VERSION}-llvm-{llvm}"))?;
     let linker = root.join("bin").join(NAME);
     // A file that is there may still not run: its LLVM may have been uninstalled.
     if llvm_of(&linker).is_ok_and(|own| own == llvm) {
@@ -88,14 +88,6 @@ fn llvm_of(linker: &Path) -> Result<u32> {
 fn major(answer: &str) -> Option<u32> {
     let (_, version) = answer.split_once("LLVM version ")?;
     version.split('.').next()?.parse().ok()
-}
-
-fn cache() -> Result<PathBuf> {
-    let folder =
-        |name: &str| env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
-    folder("XDG_CACHE_HOME")
-        .or_else(|| folder("HOME").map(|home| home.join(".cache")))
-        .ok_or_else(|| anyhow!("neither XDG_CACHE_HOME nor HOME names a folder to keep {NAME} in"))
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::debug;
 
-use super::joined;
 use super::registry::Registry;
-use super::session::{JOIN_LIMIT, Session};
+use super::session::Session;
 use crate::drain::Drain;
+use crate::websocket::JOIN_LIMIT;
 
 /// So many sessions are closed, if there is time for it, ...
 const AT_ONCE: usize = 5;
@@ -50,7 +50,7 @@ pub(super) async fn when_drained<A: Adapter>(
     }
     // Whoever joins even later is let in and closed again, rather than turned away for ever.
     for late in ["/", "/{*name}"] {
-        let join = async |socket: SocketRef<A>| joined(&socket);
+        let join = async |_: SocketRef<A>| {};
         if let Err(error) = io.dyn_ns(late, join) {
             debug!("clients that join {late} from now on are turned away: {error}");
         }

@@ -8,12 +8,10 @@ use std::task::Poll;
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::Request;
 use axum::http::{StatusCode, Uri, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::task::yield_now;
 
-use super::door::forget;
-use super::registry::Registry;
+use super::engine::{Engine, forget};
 use super::session::Session;
 use sticky_bus::backlog::UNFETCHED;
 
@@ -64,13 +62,13 @@ pub(super) async fn bring(
     session: &Session,
     request: Request,
     most: usize,
-    next: Next,
+    engine: &dyn Engine,
 ) -> Response {
     let (head, body) = request.into_parts();
     let bytes = body.size_hint().exact().map_or(most, |bytes| bytes.try_into().unwrap_or(most));
     session.backlog.may_bring(0, bytes.min(most)).await;
     let Ok(body) = to_bytes(body, most).await else {
-        forget(head.uri, next).await;
+        forget(head.uri, engine).await;
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let mut rest = body;
@@ -80,7 +78,7 @@ pub(super) async fn bring(
         let few = rest.split_to(end.unwrap_or(rest.len()));
         let packets = few.split(|byte| *byte == SEPARATOR).count();
         session.backlog.may_bring(packets, 0).await;
-        let response = next.clone().run(Request::from_parts(head.clone(), few.into())).await;
+        let response = engine.answer(Request::from_parts(head.clone(), few.into())).await;
         if end.is_none() || !response.status().is_success() {
             return response;
         }
@@ -91,15 +89,9 @@ pub(super) async fn bring(
 }
 
 /// Lets the engine forget the session at `uri` when it is given up.
-pub(super) fn forgotten_when_given_up(
-    registry: &Arc<Registry>,
-    session: &Arc<Session>,
-    uri: &str,
-    next: Next,
-) {
+pub(super) fn forgotten_when_given_up(engine: &Arc<dyn Engine>, session: &Arc<Session>, uri: &str) {
     let Ok(uri) = uri.parse::<Uri>() else { return };
-    registry.engine.get_or_init(|| next);
-    let (registry, weak) = (Arc::downgrade(registry), Arc::downgrade(session));
+    let (engine, weak) = (Arc::downgrade(engine), Arc::downgrade(session));
     session.backlog.on_end(move || {
         let Some(session) = weak.upgrade() else { return };
         // A WebSocket that it went over to is closed by its connection.
@@ -107,9 +99,14 @@ pub(super) fn forgotten_when_given_up(
             return;
         }
         session.given_up();
-        if let Some(engine) = registry.upgrade().and_then(|registry| registry.engine.get().cloned())
-        {
-            tokio::spawn(forget(uri, engine));
+        if let Some(engine) = engine.upgrade() {
+            tokio::spawn(async move { forget(uri, &*engine).await });
         }
     });
+}
+
+/// Where the client of the session polls that is to be upgraded at `uri`.
+pub(super) fn uri_of(uri: &Uri) -> Uri {
+    let polling = uri.to_string().replace("transport=websocket", "transport=polling");
+    polling.parse().unwrap_or_default()
 }

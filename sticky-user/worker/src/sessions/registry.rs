@@ -1,9 +1,9 @@
 //! The sessions that there are.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use axum::middleware::Next;
+use sticky_bus::backlog::{Backlog, Backlogs};
 use tokio_util::task::TaskTracker;
 
 use super::session::Session;
@@ -22,8 +22,6 @@ pub(super) struct Registry {
     pub(super) joining: TaskTracker,
     /// Sessions whose requests may still come.
     pub(super) polling: TaskTracker,
-    /// What is behind the door.
-    pub(super) engine: OnceLock<Next>,
     book: Mutex<Book>,
 }
 
@@ -56,7 +54,6 @@ impl Registry {
             lease,
             joining: TaskTracker::new(),
             polling: TaskTracker::new(),
-            engine: OnceLock::new(),
             book: Mutex::default(),
         }
     }
@@ -67,8 +64,17 @@ impl Registry {
     }
 
     /// A client opens a session over a WebSocket.
-    pub(super) fn open_websocket(self: &Arc<Self>, websocket: Arc<Websocket>) -> Arc<Session> {
-        self.enter(|number| Session::over(websocket, number, self))
+    pub(super) fn open_websocket(self: &Arc<Self>) -> (Arc<Session>, Arc<Websocket>) {
+        let backlog = Backlog::new(&Backlogs::of_this_process());
+        let websocket = Websocket::opening(backlog, self.joining.token());
+        let session = self.enter(|number| Session::over(&websocket, number, self));
+        (session, websocket)
+    }
+
+    /// A client asks for a WebSocket that the engine refuses.
+    pub(super) fn nobodys_websocket(&self) -> Arc<Websocket> {
+        let backlog = Backlog::new(&Backlogs::of_this_process());
+        Websocket::upgrading(backlog, TaskTracker::new().token())
     }
 
     fn enter(&self, open: impl FnOnce(u64) -> Session) -> Arc<Session> {
@@ -85,6 +91,9 @@ impl Registry {
     /// The engine has chosen an id. To be called before the client gets to know it.
     pub(super) fn name(&self, session: &Session, id: &str) {
         session.has_id(id.into());
+        if let Ok(id) = id.parse() {
+            session.backlog.named(id);
+        }
         self.lock().by_id.insert(id.into(), session.number);
         // The successor may get the next request. Those that were there before: see `leave_word`.
         if self.draining.has_begun() {

@@ -1,7 +1,6 @@
 //! One session of Engine.IO, as far as its end is concerned.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -10,17 +9,12 @@ use super::registry::Registry;
 use crate::websocket::Websocket;
 use sticky_bus::backlog::{Backlog, Backlogs};
 
-/// How long a client that has opened a WebSocket may take to join. It does so at once, so this is
-/// for the way there and back.
-pub(super) const JOIN_LIMIT: Duration = Duration::from_secs(1);
-
 /// Travels with the request that opens the session, and so lives as long as the engine knows it.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) number: u64,
     pub(super) backlog: Arc<Backlog>,
     registry: Weak<Registry>,
-    opened: Instant,
     /// It is to end.
     told: CancellationToken,
     state: Mutex<State>,
@@ -32,8 +26,6 @@ struct State {
     id: Option<String>,
     /// What it came over, or was upgraded to.
     websocket: Option<Arc<Websocket>>,
-    /// A WebSocket was opened, and the client has not joined.
-    joining: Option<TaskTrackerToken>,
     /// Its client polls, and is not on its way to a WebSocket.
     polling: Option<TaskTrackerToken>,
     /// The client was told that it has ended.
@@ -48,13 +40,10 @@ impl Session {
         Self::new(number, registry, backlog, State { polling, ..State::default() })
     }
 
-    /// Its client has opened a WebSocket.
-    pub(super) fn over(websocket: Arc<Websocket>, number: u64, registry: &Arc<Registry>) -> Self {
-        let joining = Some(registry.joining.token());
-        let backlog = Backlog::new(&Backlogs::of_this_process());
-        websocket.carries(&backlog);
-        let state = State { websocket: Some(websocket), joining, ..State::default() };
-        Self::new(number, registry, backlog, state)
+    /// Its client has opened this WebSocket.
+    pub(super) fn over(websocket: &Arc<Websocket>, number: u64, registry: &Arc<Registry>) -> Self {
+        let state = State { websocket: Some(Arc::clone(websocket)), ..State::default() };
+        Self::new(number, registry, Arc::clone(&websocket.backlog), state)
     }
 
     fn new(number: u64, registry: &Arc<Registry>, backlog: Arc<Backlog>, state: State) -> Self {
@@ -62,7 +51,6 @@ impl Session {
             number,
             backlog,
             registry: Arc::downgrade(registry),
-            opened: Instant::now(),
             told: CancellationToken::new(),
             state: Mutex::new(state),
         }
@@ -72,32 +60,27 @@ impl Session {
         self.lock().id = Some(id);
     }
 
-    pub(super) fn joined(&self) {
+    /// Its client goes over to a WebSocket, and `token` is held until it has. `None` if it does so already.
+    pub(super) fn upgrades(&self, token: TaskTrackerToken) -> Option<Arc<Websocket>> {
         let mut state = self.lock();
-        state.joining = None;
-        if self.told.is_cancelled() {
-            state.close_websocket();
+        if state.websocket.is_some() {
+            return None;
         }
-    }
-
-    /// Its client goes over to a WebSocket.
-    pub(super) fn upgrades_to(&self, websocket: Arc<Websocket>) {
-        websocket.carries(&self.backlog);
-        let mut state = self.lock();
-        state.websocket = Some(websocket);
+        let websocket = Websocket::upgrading(Arc::clone(&self.backlog), token);
+        state.websocket = Some(Arc::clone(&websocket));
         state.polling = None;
         if self.is_told() {
-            state.close_websocket();
+            websocket.close();
         }
+        Some(websocket)
     }
 
-    /// Ends it: a WebSocket now, or when the client has joined, which would take a WebSocket that is
-    /// closed before for an error; otherwise with the next request, and all that come later.
+    /// Ends it: a WebSocket when its client is there, which would take one that is closed before for an
+    /// error; otherwise with the next request, and all that come later.
     pub(super) fn end(&self) {
         self.told.cancel();
-        let state = self.lock();
-        if state.joining.is_none() || self.opened.elapsed() > JOIN_LIMIT {
-            state.close_websocket();
+        if let Some(websocket) = &self.lock().websocket {
+            websocket.close();
         }
     }
 
@@ -135,14 +118,6 @@ impl Session {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn close_websocket(&self) {
-        if let Some(websocket) = &self.websocket {
-            websocket.close();
-        }
     }
 }
 

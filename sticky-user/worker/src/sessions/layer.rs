@@ -1,0 +1,209 @@
+//! The session layer: what every request to Engine.IO passes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{self, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
+
+use super::engine::{CLOSE, Engine, forget};
+use super::polling;
+use super::registry::{Known, Registry};
+use super::request::{Kind, opened};
+use super::session::Session;
+use crate::drain::Drain;
+use crate::upgrade::{Upgrade, compact};
+use crate::websocket::{Websocket, WebsocketStream};
+
+/// What the engine says to packets that it takes.
+const TAKEN: &str = "ok";
+
+/// How long a client that comes to a worker which drains is kept waiting until the next one accepts.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Stands before one engine.
+#[derive(Clone)]
+pub(super) struct SessionLayer {
+    engine: Arc<dyn Engine>,
+    /// As much as a client may send at once.
+    most: usize,
+    registry: Arc<Registry>,
+    drain: Drain,
+}
+
+impl SessionLayer {
+    pub(super) fn new(
+        engine: Arc<dyn Engine>,
+        most: u64,
+        registry: Arc<Registry>,
+        drain: Drain,
+    ) -> Self {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        Self { engine, most, registry, drain }
+    }
+
+    /// A worker that drains opens no session, which would end at once: its client is to connect anew.
+    /// It is told so when the next worker accepts.
+    async fn turn_away(&self, status: StatusCode) -> Response {
+        // A client that waits for longer may come here again.
+        let _ = timeout(LONGEST_WAIT, self.drain.queue_empty.cancelled()).await;
+        status.into_response()
+    }
+
+    async fn open_polling(&self, request: Request) -> Response {
+        let uri = request.uri().clone();
+        let session = self.registry.open_polling();
+        let (mut head, body) = request.into_parts();
+        keep(&mut head, &session);
+        let response = self.engine.answer(Request::from_parts(head, body)).await;
+        if !response.status().is_success() {
+            return response;
+        }
+        let (head, body) = response.into_parts();
+        // The engine's own answer, which is short and all there.
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        if let Some(id) = opened(&body) {
+            self.registry.name(&session, &id);
+            let uri = format!("{uri}&sid={id}");
+            polling::forgotten_when_given_up(&self.engine, &session, &uri);
+        }
+        Response::from_parts(head, body.into())
+    }
+
+    /// A session begins with a WebSocket.
+    async fn open_websocket(&self, mut request: Request) -> Response {
+        let Some((upgrade, answer)) = Upgrade::of(&mut request) else {
+            return self.engine.answer(request).await;
+        };
+        let (session, websocket) = self.registry.open_websocket();
+        let uri = request.uri().clone();
+        let (mut head, _) = request.into_parts();
+        keep(&mut head, &session);
+        drop(session);
+        self.take(WebsocketStream::new(upgrade, websocket, None), head, answer, uri).await
+    }
+
+    /// A session that polled goes over to a WebSocket.
+    async fn upgrade(&self, session: Known, mut request: Request) -> Response {
+        let Some((upgrade, answer)) = Upgrade::of(&mut request) else {
+            return self.engine.answer(request).await;
+        };
+        let uri = request.uri().clone();
+        let (websocket, abandoned) = match session {
+            Known::Here(session) => self.upgrade_of(&session, &uri),
+            // The engine drops it.
+            Known::Ended | Known::Unknown => (self.registry.nobodys_websocket(), None),
+        };
+        // The engine knows the session's own head, and drops this one only at the end.
+        let (mut head, ()) = http::Request::new(()).into_parts();
+        head.uri = uri.clone();
+        self.take(WebsocketStream::new(upgrade, websocket, abandoned), head, answer, uri).await
+    }
+
+    /// What an upgrade of this session needs: one that fails half-way ends the session, of which the
+    /// client would hear nothing more. A second one, which the engine refuses, does not.
+    fn upgrade_of(
+        &self,
+        session: &Arc<Session>,
+        uri: &Uri,
+    ) -> (Arc<Websocket>, Option<Box<dyn FnOnce() + Send>>) {
+        let Some(websocket) = session.upgrades(self.registry.joining.token()) else {
+            return (self.registry.nobodys_websocket(), None);
+        };
+        let (uri, engine) = (uri.clone(), Arc::clone(&self.engine));
+        let abandoned = move || {
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move { forget(polling::uri_of(&uri), &*engine).await });
+            }
+        };
+        (websocket, Some(Box::new(abandoned)))
+    }
+
+    async fn take(
+        &self,
+        stream: WebsocketStream,
+        head: Parts,
+        answer: Response,
+        uri: Uri,
+    ) -> Response {
+        if self.engine.take(Box::new(stream), http::Request::from_parts(head, ())) {
+            return answer;
+        }
+        // It says what is wrong with the request.
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = uri;
+        self.engine.answer(request).await
+    }
+
+    async fn bring(&self, session: Known, request: Request) -> Response {
+        match session {
+            Known::Unknown => self.engine.answer(request).await,
+            Known::Here(session) if !session.has_ended() => {
+                let response = polling::bring(&session, request, self.most, &*self.engine).await;
+                let ended = session.is_told() && !response.status().is_success();
+                if ended { TAKEN.into_response() } else { response }
+            }
+            Known::Here(_) | Known::Ended => {
+                // Read to the end, or the client would not get to read the answer.
+                let _: Bytes = to_bytes(request.into_body(), self.most).await.unwrap_or_default();
+                TAKEN.into_response()
+            }
+        }
+    }
+
+    /// What waits for the client goes to it before the session ends.
+    async fn fetch(&self, session: &Session, request: Request) -> Response {
+        let uri = request.uri().clone();
+        let response = tokio::select! {
+            biased;
+            response = polling::fetch(session, self.engine.answer(request)) => Some(response),
+            () = session.told() => None,
+        };
+        match response {
+            Some(response) if response.status().is_success() || !session.is_told() => response,
+            _ => {
+                session.ended();
+                forget(uri, &*self.engine).await;
+                CLOSE.into_response()
+            }
+        }
+    }
+}
+
+pub(super) async fn pass(State(layer): State<SessionLayer>, request: Request) -> Response {
+    let drains = layer.drain.draining.has_begun();
+    match Kind::of(&request) {
+        // Over a connection that was kept, browsers take it for what it is: they send the request
+        // again over a new one, of which nobody notices anything.
+        Kind::OpensPolling if drains => layer.turn_away(StatusCode::REQUEST_TIMEOUT).await,
+        Kind::OpensWebsocket if drains => layer.turn_away(StatusCode::SERVICE_UNAVAILABLE).await,
+        Kind::OpensPolling => layer.open_polling(request).await,
+        Kind::OpensWebsocket => layer.open_websocket(request).await,
+        Kind::Upgrades(id) => {
+            let session = layer.registry.find(id);
+            layer.upgrade(session, request).await
+        }
+        Kind::Brings(id) => {
+            let session = layer.registry.find(id);
+            layer.bring(session, request).await
+        }
+        Kind::Fetches(id) => match layer.registry.find(id) {
+            Known::Here(session) if !session.has_ended() => layer.fetch(&session, request).await,
+            Known::Here(_) | Known::Ended => CLOSE.into_response(),
+            Known::Unknown => layer.engine.answer(request).await,
+        },
+        Kind::Other => layer.engine.answer(request).await,
+    }
+}
+
+/// The engine keeps this head for as long as the session lives, and `session` with it.
+fn keep(head: &mut Parts, session: &Arc<Session>) {
+    compact(head);
+    // What the router noted for its own use.
+    head.extensions.remove::<MatchedPath>();
+    head.extensions.insert(Arc::clone(session));
+}

@@ -1,0 +1,120 @@
+//! A connection that becomes a WebSocket: the client is answered here, and hyper taken off the stream.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::{BufMut, Bytes, BytesMut};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tungstenite::handshake::derive_accept_key;
+
+use super::limit::Place;
+use super::stream::{Stream, Transport};
+
+/// What is left of a connection without HTTP.
+pub(crate) struct Raw {
+    pub(crate) io: Box<dyn Transport>,
+    /// What the client has sent already.
+    pub(crate) ahead: Bytes,
+    pub(crate) place: Place,
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Raw").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// Knows the type of the stream below hyper. Travels with each request that may become something else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dismantle(fn(Upgraded) -> Option<Raw>);
+
+impl Dismantle {
+    pub(crate) fn of<S: Transport>() -> Self {
+        Self(|upgraded| {
+            let parts = upgraded.downcast::<TokioIo<Stream<S>>>().ok()?;
+            let Stream { io, ahead, place, .. } = parts.io.into_inner().rewound(parts.read_buf);
+            Some(Raw { io: Box::new(io), ahead, place })
+        })
+    }
+}
+
+/// Gives what is left when the client has been answered.
+#[derive(Debug)]
+pub(crate) struct Upgrade {
+    on: OnUpgrade,
+    dismantle: Dismantle,
+}
+
+impl Upgrade {
+    /// Takes a request for a WebSocket: the answer to it, and what will be behind it. `None` where it is none,
+    /// or does not come over a connection of this worker.
+    pub(crate) fn of(request: &mut Request) -> Option<(Self, Response)> {
+        let key = request.headers().get(header::SEC_WEBSOCKET_KEY)?;
+        let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes())).ok()?;
+        let extensions = request.extensions_mut();
+        let (on, dismantle) = (extensions.remove()?, extensions.remove()?);
+        let headers = [
+            (header::CONNECTION, HeaderValue::from_static("Upgrade")),
+            (header::UPGRADE, HeaderValue::from_static("websocket")),
+            (header::SEC_WEBSOCKET_ACCEPT, accept),
+        ];
+        let answer = (StatusCode::SWITCHING_PROTOCOLS, headers).into_response();
+        Some((Self { on, dismantle }, answer))
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Raw>> {
+        let upgraded = ready!(Pin::new(&mut self.on).poll(cx)).map_err(io::Error::other)?;
+        let raw = (self.dismantle.0)(upgraded);
+        Poll::Ready(raw.ok_or_else(|| io::ErrorKind::Unsupported.into()))
+    }
+}
+
+/// Puts what the engine keeps of a request, for as long as the session lives, into memory of the right
+/// size. hyper's buffer, of which it is a part, has 8 kB.
+pub(crate) fn compact(head: &mut Parts) {
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let values = head.headers.values().map(HeaderValue::len).sum::<usize>();
+    let mut all = BytesMut::with_capacity(path.len() + values);
+    all.put_slice(path.as_bytes());
+    for value in head.headers.values() {
+        all.put_slice(value.as_bytes());
+    }
+    let mut rest = all.freeze();
+    let path = rest.split_to(path.len());
+    let mut headers = HeaderMap::with_capacity(head.headers.len());
+    for (name, value) in &head.headers {
+        // They were values before.
+        if let Ok(value) = HeaderValue::from_maybe_shared(rest.split_to(value.len())) {
+            headers.append(name.clone(), value);
+        }
+    }
+    if let Ok(uri) = Uri::from_maybe_shared(path) {
+        (head.uri, head.headers) = (uri, headers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compact_head_says_the_same() {
+        let request = Request::builder()
+            .uri("/socket.io/?EIO=4&transport=polling")
+            .header("host", "a")
+            .header("x-some", "b")
+            .header("x-some", "c")
+            .body(());
+        let (mut head, ()) = request.unwrap().into_parts();
+        let before = (head.uri.clone(), head.headers.clone());
+        compact(&mut head);
+        assert_eq!((head.uri, head.headers), before);
+    }
+}
