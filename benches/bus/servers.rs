@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sticky_bus::{Bus, mesh};
+use sticky_bus::{Bus, mesh_sockets};
 use sticky_contract::InheritedBus;
 use sticky_contract::lease::AcceptLease;
 use tempfile::TempDir;
@@ -36,7 +36,7 @@ pub(crate) struct Sockets {
 impl Sockets {
     pub(crate) fn open(slots: u32) -> io::Result<Self> {
         let directory = TempDir::new()?;
-        let bind = |slot| UnixListener::bind(mesh::socket(directory.path(), slot));
+        let bind = |slot| UnixListener::bind(mesh_sockets::path(directory.path(), slot));
         let listeners = (0..slots).map(bind).collect::<io::Result<_>>()?;
         Ok(Self { directory, listeners })
     }

@@ -37,7 +37,7 @@ pub const ALGORITHMS: [(&str, Algorithm); 6] = [
     ("farmhash", |client, mapping| {
         Some(slot(f64::from(farmhash::fingerprint32(client.text.as_bytes())), mapping))
     }),
-    ("sticky", |client, mapping| Some(mapping.slot_of(client.address))),
+    ("sticky", |client, mapping| Some(mapping.slot_of(client.address).get())),
 ];
 
 /// The remainder of a number that is not negative.

@@ -27,7 +27,7 @@ impl Sources {
     pub(crate) fn new(count: usize, rule: Rule, workers: SlotCount) -> Self {
         let mapping = Mapping::new(workers);
         let home = |client: Ipv4Addr| match rule {
-            Rule::Mapping => mapping.slot_of(IpAddr::V4(client)),
+            Rule::Mapping => mapping.slot_of(IpAddr::V4(client)).get(),
             Rule::First => UNKNOWN,
         };
         let sources = addresses(count).into_iter();

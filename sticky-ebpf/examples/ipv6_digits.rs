@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for (slot, count) in (0_u8..).zip(&mut by_digits) {
             *count += u32::from((remainder - f64::from(slot)).abs() < 0.5);
         }
-        by_prefix[mapping.slot_of(address.into()) as usize] += 1;
+        by_prefix[mapping.slot_of(address.into()).index()] += 1;
     }
     println!("slot  by digits  by prefix");
     for (slot, (digits, prefix)) in by_digits.iter().zip(by_prefix).enumerate() {

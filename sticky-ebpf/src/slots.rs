@@ -15,10 +15,16 @@ pub const BUCKETS_PER_SLOT: u32 = 16;
 pub const MAX_BUCKETS: usize = (MAX_SLOTS * BUCKETS_PER_SLOT) as usize;
 
 /// A number of slots, 1 to [`MAX_SLOTS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotCount(NonZeroU16);
 
 impl SlotCount {
+    /// As many as there can be.
+    pub const MAX: Self = match Self::new(MAX_SLOTS) {
+        Ok(most) => most,
+        Err(SlotCountError) => Self(NonZeroU16::MIN),
+    };
+
     /// Checks the number.
     #[expect(clippy::cast_possible_truncation, reason = "compared with MAX_SLOTS first")]
     pub const fn new(count: u32) -> Result<Self, SlotCountError> {
@@ -40,11 +46,6 @@ impl SlotCount {
     /// `key mod buckets mod slots` is `key mod slots`.
     pub const fn buckets(self) -> u32 {
         self.get() * BUCKETS_PER_SLOT
-    }
-
-    /// All slots, in order.
-    pub fn iter(self) -> core::ops::Range<u32> {
-        0..self.get()
     }
 }
 
@@ -90,6 +91,7 @@ mod tests {
         for wrong in ["0", "257", "65536", "4294967297", "-1", "abc", ""] {
             assert_eq!(wrong.parse::<SlotCount>(), Err(SlotCountError), "{wrong}");
         }
+        assert_eq!(SlotCount::MAX.get(), MAX_SLOTS);
         for right in [1, 256] {
             assert_eq!(SlotCount::new(right).unwrap().get(), right);
         }

@@ -3,26 +3,25 @@
 use core::net::IpAddr;
 
 use crate::key::fmix32;
-use crate::{Ipv6Prefix, Key, MAX_BUCKETS, SlotCount};
+use crate::{Ipv6Prefix, Key, MAX_BUCKETS, SlotCount, SlotId};
 
 /// The mapping of one server: how many slots it has and which of them serves each bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     slots: SlotCount,
     prefix: Ipv6Prefix,
-    // Slots are below 256; only the first `slots.buckets()` entries are used.
-    table: [u8; MAX_BUCKETS],
+    // Only the first `slots.buckets()` entries are used.
+    table: [SlotId; MAX_BUCKETS],
 }
 
 impl Mapping {
     /// Every bucket at its home slot, `bucket mod slots`: the plain digit rule.
-    #[expect(clippy::cast_possible_truncation, reason = "a slot is below 256")]
     pub fn new(slots: SlotCount) -> Self {
-        let mut table = [0; MAX_BUCKETS];
+        let mut table = [SlotId::FIRST; MAX_BUCKETS];
         for (bucket, slot) in
             table.iter_mut().zip(slots.iter().cycle()).take(slots.buckets() as usize)
         {
-            *bucket = slot as u8;
+            *bucket = slot;
         }
         Self { slots, prefix: Ipv6Prefix::default(), table }
     }
@@ -36,13 +35,12 @@ impl Mapping {
     /// The same with `bucket` at another slot. Nothing changes where there is no such bucket or
     /// slot.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "a slot is below 256")]
-    pub fn with_bucket_at(mut self, bucket: u32, slot: u32) -> Self {
+    pub fn with_bucket_at(mut self, bucket: u32, slot: SlotId) -> Self {
         if bucket < self.slots.buckets()
-            && slot < self.slots.get()
+            && self.slots.has(slot)
             && let Some(entry) = self.table.get_mut(bucket as usize)
         {
-            *entry = slot as u8;
+            *entry = slot;
         }
         self
     }
@@ -54,14 +52,15 @@ impl Mapping {
     /// ```
     /// use sticky_ebpf::{Mapping, SlotCount};
     ///
-    /// let mapping = Mapping::new(SlotCount::new(4)?);
-    /// let away = mapping.clone().without(|slot| slot == 2);
-    /// assert!(away.table().all(|slot| slot != 2));
-    /// assert_eq!(mapping.without(|_| true), Mapping::new(SlotCount::new(4)?));
-    /// # Ok::<(), sticky_ebpf::SlotCountError>(())
+    /// let slots = SlotCount::new(4)?;
+    /// let (mapping, two) = (Mapping::new(slots), slots.slot(2)?);
+    /// let away = mapping.clone().without(|slot| slot == two);
+    /// assert!(away.table().all(|slot| slot != two));
+    /// assert_eq!(mapping.without(|_| true), Mapping::new(slots));
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn without(self, away: impl Fn(u32) -> bool) -> Self {
+    pub fn without(self, away: impl Fn(SlotId) -> bool) -> Self {
         let mut mapping = self.clone();
         for (bucket, home) in (0..).zip(self.table()) {
             if away(home) {
@@ -90,26 +89,26 @@ impl Mapping {
     }
 
     /// The slot that serves a client.
-    pub fn slot_of(&self, client: IpAddr) -> u32 {
+    pub fn slot_of(&self, client: IpAddr) -> SlotId {
         let bucket = self.key_of(client).bucket(self.slots.buckets());
-        bucket.and_then(|bucket| self.slot_of_bucket(bucket)).unwrap_or(0)
+        bucket.and_then(|bucket| self.slot_of_bucket(bucket)).unwrap_or_default()
     }
 
     /// The slot that serves a bucket; `None` when there is no such bucket.
-    pub fn slot_of_bucket(&self, bucket: u32) -> Option<u32> {
+    pub fn slot_of_bucket(&self, bucket: u32) -> Option<SlotId> {
         self.table().nth(bucket as usize)
     }
 
     /// The slot of every bucket, in the order of the buckets.
-    pub fn table(&self) -> impl Iterator<Item = u32> + '_ {
+    pub fn table(&self) -> impl Iterator<Item = SlotId> + '_ {
         let used = self.table.get(..self.slots.buckets() as usize).unwrap_or(&[]);
-        used.iter().map(|&slot| u32::from(slot))
+        used.iter().copied()
     }
 }
 
 /// How much `slot` wants `bucket`: any mix of both will do.
-fn weight(bucket: u32, slot: u32) -> u32 {
-    fmix32(fmix32(bucket) ^ slot)
+fn weight(bucket: u32, slot: SlotId) -> u32 {
+    fmix32(fmix32(bucket) ^ slot.get())
 }
 
 #[cfg(test)]
@@ -123,7 +122,7 @@ mod tests {
         fn the_table_adds_nothing_to_the_digit_rule(octets: [u8; 4], slots in 1u32..=256) {
             let mapping = Mapping::new(SlotCount::new(slots).unwrap());
             let digits = Key::from_ipv4(octets).number();
-            prop_assert_eq!(u64::from(mapping.slot_of(octets.into())), digits % u64::from(slots));
+            prop_assert_eq!(u64::from(mapping.slot_of(octets.into()).get()), digits % u64::from(slots));
         }
 
         #[test]
@@ -131,7 +130,7 @@ mod tests {
             let prefix = Ipv6Prefix::new(length).unwrap();
             let mapping = Mapping::new(SlotCount::new(slots).unwrap()).with_ipv6_prefix(prefix);
             let client = core::net::Ipv6Addr::from_bits(bits);
-            prop_assert!(mapping.slot_of(client.into()) < slots);
+            prop_assert!(mapping.slot_of(client.into()).get() < slots);
         }
     }
 
@@ -140,10 +139,11 @@ mod tests {
         fn only_buckets_of_slots_that_are_away_move(
             slots in 1u32..=256, away in prop::collection::vec(any::<bool>(), 256),
         ) {
-            let mapping = Mapping::new(SlotCount::new(slots).unwrap());
-            let is_away = |slot: u32| away[slot as usize];
+            let slots = SlotCount::new(slots).unwrap();
+            let mapping = Mapping::new(slots);
+            let is_away = |slot: SlotId| away[slot.index()];
             let moved = mapping.clone().without(is_away);
-            let somebody_is_left = (0..slots).any(|slot| !is_away(slot));
+            let somebody_is_left = slots.iter().any(|slot| !is_away(slot));
             for (before, after) in mapping.table().zip(moved.table()) {
                 if !is_away(before) || !somebody_is_left {
                     prop_assert_eq!(after, before);
@@ -156,10 +156,11 @@ mod tests {
 
     #[test]
     fn the_buckets_of_a_slot_spread_over_the_others() {
-        let mapping = Mapping::new(SlotCount::new(4).unwrap());
-        for gone in 0..4 {
+        let slots = SlotCount::new(4).unwrap();
+        let mapping = Mapping::new(slots);
+        for gone in slots.iter() {
             let moved = mapping.clone().without(|slot| slot == gone);
-            for slot in (0..4).filter(|&slot| slot != gone) {
+            for slot in slots.iter().filter(|&slot| slot != gone) {
                 let got = moved.table().filter(|&at| at == slot).count() - 16;
                 assert!((1..=9).contains(&got), "slot {slot} got {got} of 16 of slot {gone}");
             }
@@ -171,16 +172,17 @@ mod tests {
         // Key 9, so bucket 9 of 48.
         let client = "0.0.0.9".parse().unwrap();
         let mapping = Mapping::new(SlotCount::new(3).unwrap());
-        assert_eq!(mapping.slot_of(client), 0);
-        assert_eq!(mapping.clone().with_bucket_at(9, 2).slot_of(client), 2);
-        assert_eq!(mapping.clone().with_bucket_at(9, 3), mapping);
-        assert_eq!(mapping.clone().with_bucket_at(48, 1), mapping);
+        let [one, two, three] = [1, 2, 3].map(|number| SlotId::try_from(number).unwrap());
+        assert_eq!(mapping.slot_of(client), SlotId::FIRST);
+        assert_eq!(mapping.clone().with_bucket_at(9, two).slot_of(client), two);
+        assert_eq!(mapping.clone().with_bucket_at(9, three), mapping);
+        assert_eq!(mapping.clone().with_bucket_at(48, one), mapping);
     }
 
     #[test]
     fn buckets_end_where_the_table_ends() {
         let mapping = Mapping::new(SlotCount::new(3).unwrap());
-        assert_eq!(mapping.slot_of_bucket(47), Some(2));
+        assert_eq!(mapping.slot_of_bucket(47).map(SlotId::get), Some(2));
         assert_eq!(mapping.slot_of_bucket(48), None);
         assert_eq!(mapping.table().count(), 48);
     }

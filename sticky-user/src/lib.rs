@@ -27,6 +27,7 @@ pub mod launch;
 pub mod listener;
 mod output;
 pub mod steering;
+mod step;
 pub mod supervisor;
 
 /// The README's examples compile.

@@ -18,10 +18,15 @@ const SUPERVISORS: [&str; 8] = [
 
 /// The names of all packages that are built into `package`.
 fn linked(package: &str) -> BTreeSet<String> {
+    linked_with(package, &[])
+}
+
+fn linked_with(package: &str, options: &[&str]) -> BTreeSet<String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let tree = Command::new(cargo)
         .args(["tree", "--locked", "--offline", "--edges=normal", "--prefix=none", "--package"])
         .arg(package)
+        .args(options)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
@@ -37,4 +42,13 @@ fn an_application_links_nothing_of_the_supervisor() {
     let too_much: Vec<_> = SUPERVISORS.iter().filter(|name| greeter.contains(**name)).collect();
     assert!(too_much.is_empty(), "{too_much:?}");
     assert!(SUPERVISORS.iter().all(|name| linked("sticky-user").contains(*name)), "misspelt");
+}
+
+#[test]
+fn an_application_can_do_without_redis() {
+    let with = linked("sticky-worker");
+    let without = linked_with("sticky-worker", &["--no-default-features"]);
+    for name in ["redis", "rustls"] {
+        assert!(with.contains(name) && !without.contains(name), "{name}: {without:?}");
+    }
 }

@@ -47,7 +47,7 @@ fn compare(clients: &[Ipv4Addr]) {
         let told: Vec<Which> = which.args(clients.iter().map(Ipv4Addr::to_string)).json();
         for ((&client, digits), told) in clients.iter().zip(&digits).zip(told) {
             let slot = digits.slots[column];
-            assert_eq!(mapping.slot_of(client.into()), slot, "{client} of {workers}");
+            assert_eq!(mapping.slot_of(client.into()).get(), slot, "{client} of {workers}");
             let expected = Which { ip: client.into(), key: digits.key, slot };
             assert_eq!(told, expected, "{client} of {workers}");
         }

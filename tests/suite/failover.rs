@@ -20,7 +20,7 @@ in_every_mode!(
     two_slots_at_a_time,
     the_next_supervisor_remembers,
 );
-in_every_kernel_mode!(what_nobody_can_adopt_waits);
+in_every_kernel_mode!(what_cannot_be_redistributed_waits);
 
 const WORKERS: u32 = 4;
 const SICK: u32 = 1;
@@ -75,7 +75,8 @@ impl Patient {
     /// Everybody is served, and where `mapping` and `sticky which` say.
     fn serves_by(&self, mapping: &Mapping) {
         let clients = addresses(300);
-        let expected: Vec<u32> = clients.iter().map(|&ip| mapping.slot_of(ip.into())).collect();
+        let expected: Vec<u32> =
+            clients.iter().map(|&ip| mapping.slot_of(ip.into()).get()).collect();
         assert_eq!(self.sticky.which(&clients), expected);
         let slots = for_each(&clients, |&ip| whoami(ip, self.sticky.address()).unwrap().slot);
         assert_eq!(slots, expected);
@@ -105,11 +106,11 @@ fn others_serve_until_it_is_back(mode: Mode) {
     patient.serves_by(&home());
     patient.falls_ill();
     patient.wait_until_away();
-    let away = home().without(|slot| slot == SICK);
+    let away = home().without(|slot| slot.get() == SICK);
     patient.serves_by(&away);
     let clients = addresses_of_slot(SICK, WORKERS, 300);
     for other in (0..WORKERS).filter(|&slot| slot != SICK) {
-        let takes = |&client: &Ipv4Addr| away.slot_of(client.into()) == other;
+        let takes = |&client: &Ipv4Addr| away.slot_of(client.into()).get() == other;
         assert!(clients.iter().copied().any(|client| takes(&client)), "{other} takes its share");
     }
     let status = patient.sticky.status();
@@ -128,10 +129,10 @@ fn connections_that_wait_are_redistributed(mode: Mode) {
     let patient = Patient::start(mode, library());
     let clients = waiting_clients(&patient.sticky, 20);
     patient.falls_ill();
-    let away = home().without(|slot| slot == SICK);
+    let away = home().without(|slot| slot.get() == SICK);
     for (client, stream) in &clients {
         let answer = read_whoami(stream).unwrap();
-        assert_eq!(answer.slot, away.slot_of((*client).into()), "{client}");
+        assert_eq!(answer.slot, away.slot_of((*client).into()).get(), "{client}");
         assert_eq!(answer.peer, stream.local_addr().unwrap());
     }
     patient.recovers();
@@ -141,17 +142,17 @@ fn connections_that_wait_are_redistributed(mode: Mode) {
 
 /// Workers that do not know how to take connections of others: what waited when the slot lost its
 /// worker waits for the next one, and who comes later is served by the others.
-fn what_nobody_can_adopt_waits(mode: Mode) {
+fn what_cannot_be_redistributed_waits(mode: Mode) {
     let worker = binaries::worker_script("worker.py");
     let patient = Patient::start(mode, ["python3".into(), worker.into()]);
     let waiting = waiting_clients(&patient.sticky, 5);
     patient.falls_ill();
     patient.wait_until_away();
-    let away = home().without(|slot| slot == SICK);
+    let away = home().without(|slot| slot.get() == SICK);
     for client in addresses_of_slot(SICK, WORKERS, 20) {
         let (_, body) = get(client, patient.sticky.address(), "/").unwrap();
         let answer: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!(answer["slot"], away.slot_of(client.into()), "{client}");
+        assert_eq!(answer["slot"], away.slot_of(client.into()).get(), "{client}");
     }
     patient.recovers();
     for (client, stream) in &waiting {
@@ -180,7 +181,7 @@ fn two_slots_at_a_time(mode: Mode) {
     send(patient.sticky.worker(2), Signal::KILL);
     patient.wait_until_away();
     wait_until("both are away", || patient.is_away(2).then_some(()));
-    patient.serves_by(&home().without(|slot| slot == 1 || slot == 2));
+    patient.serves_by(&home().without(|slot| matches!(slot.get(), 1 | 2)));
     patient.recovers();
     wait_until("both are back", || (!patient.is_away(2)).then_some(()));
     let clients = addresses(100);
@@ -195,7 +196,7 @@ fn the_next_supervisor_remembers(mode: Mode) {
     let mut patient = Patient::start(mode, library());
     patient.falls_ill();
     patient.wait_until_away();
-    let away = home().without(|slot| slot == SICK);
+    let away = home().without(|slot| slot.get() == SICK);
     let restarts = |sticky: &Sticky| sticky.status().slots[SICK as usize].restarts;
     let before = restarts(&patient.sticky);
     assert_eq!(patient.sticky.upgrade().code, Some(0));

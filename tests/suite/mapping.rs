@@ -41,7 +41,7 @@ fn check(sticky: &Sticky, mode: Mode, workers: u32, clients: usize, connections_
     for (&client, answer) in connections.iter().zip(answers) {
         let slot = digit_slot(client, workers);
         assert_eq!(answer.slot, slot, "{client} of {workers}");
-        assert_eq!(mapping.slot_of(client.into()), slot, "{client} of {workers}");
+        assert_eq!(mapping.slot_of(client.into()).get(), slot, "{client} of {workers}");
         assert_eq!(answer.peer.ip(), client);
         assert_eq!(answer.mode, mode.name());
         assert_eq!(*pids.entry(slot).or_insert(answer.pid), answer.pid, "one worker per slot");

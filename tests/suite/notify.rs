@@ -49,8 +49,8 @@ fn nobody_speaks_for_another(mode: Mode) {
     let hangs = log.lines().find(|line| line.contains("the worker hangs (no WATCHDOG=1)"));
     assert!(hangs.is_some_and(|line| line.contains("slot=2")), "{log}");
     let told = format!("worker={before}");
-    let stranger = |line: &&str| line.contains(&told) && line.contains("is not believed");
-    assert_eq!(log.lines().filter(stranger).count(), 1, "once, however often it does so: {log}");
+    let refused = |line: &&str| line.contains(&told) && line.contains("is not believed");
+    assert_eq!(log.lines().filter(refused).count(), 1, "once, however often it does so: {log}");
 }
 
 /// Whether the one before was killed or upgraded.

@@ -116,9 +116,9 @@ fn auto_with_cap_bpf_takes_ebpf() {
     assert!(!log.contains("not possible"), "{log}");
 }
 
-/// Who may not attach a socket filter keeps the door closed in another way.
+/// A supervisor that may not attach a socket filter keeps the SYN gate closed in another way.
 #[test]
-fn the_door_is_closed_without_cap_net_admin() {
+fn the_syn_gate_closes_without_cap_net_admin() {
     if missing(Right::Root) {
         return;
     }

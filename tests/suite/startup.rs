@@ -18,7 +18,7 @@ const THREADS: usize = 8;
 /// So many connections are made before the workers start, then while they do, then afterwards.
 const CONNECTIONS: usize = 500;
 
-/// First nobody listens; then the listeners open, behind a closed door; then the door opens; then
+/// First nobody listens; then the listeners open, behind a closed SYN gate; then the gate opens; then
 /// workers start; then they serve. Clients try to connect all the time.
 fn clients_that_cannot_wait(mode: Mode) {
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
@@ -58,7 +58,7 @@ fn clients_that_cannot_wait(mode: Mode) {
         assert_eq!(answer.slot, digit_slot(*client, WORKERS), "{client}");
     }
     if let Some(counters) = sticky.status().counters {
-        // A SYN that came while the door was closed may have been counted, and came again.
+        // A SYN that came while the gate was closed may have been counted, and came again.
         assert!(counters.selected() >= connections.len() as u64);
     }
     sticky.stop();

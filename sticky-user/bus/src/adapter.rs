@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use futures_core::{FusedStream, Stream};
 use socketioxide_core::adapter::errors::{AdapterError, BroadcastError, SocketError};
-use socketioxide_core::adapter::remote_packet::{RequestOut, RequestTypeOut};
+use socketioxide_core::adapter::remote_packet::{
+    RequestIn, RequestOut, RequestTypeIn, RequestTypeOut,
+};
+use socketioxide_core::adapter::request::RemoteRequestHandler;
 use socketioxide_core::adapter::{
     BroadcastFlags, BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter,
     RemoteSocketData, Room, RoomParam, SocketEmitter,
@@ -15,15 +18,18 @@ use socketioxide_core::adapter::{
 use socketioxide_core::packet::Packet;
 use socketioxide_core::parser::Parse;
 use socketioxide_core::{Sid, Uid};
-use socketioxide_redis::drivers::Driver;
 use socketioxide_redis::{CustomRedisAdapter, RedisAdapterConfig, RedisAdapterCtr};
 
-use super::audience::{Members, bytes_in};
-use super::{Bus, REQUEST_TIMEOUT};
-use crate::backlog::{Backlog, Backlogs};
+use crate::backlog::Backlogs;
+use crate::bus::Bus;
+use crate::namespaces::Namespace;
+use crate::weight;
 
-/// As many messages of the bus lie between it and the adapter. They are counted as waiting for their
-/// clients by then.
+/// How long a request to all workers waits for workers that are counted and do not answer: with Redis,
+/// the workers of a host that went without a word.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// As many answers of other workers lie between the bus and the adapter.
 const AT_HAND: usize = 16;
 
 type Inner<E> = CustomRedisAdapter<E, Bus>;
@@ -36,11 +42,22 @@ pub struct AdapterState {
     config: RedisAdapterConfig,
 }
 
+impl Bus {
+    /// What [`socketioxide::SocketIoBuilder::with_adapter`] asks for.
+    pub fn adapter(&self) -> AdapterState {
+        AdapterState::of(self)
+    }
+}
+
 impl AdapterState {
-    pub(super) fn of(bus: &Bus) -> Self {
+    fn of(bus: &Bus) -> Self {
         let config = RedisAdapterConfig::new()
             .with_request_timeout(REQUEST_TIMEOUT)
             .with_stream_buffer(AT_HAND);
+        let config = match bus.prefix() {
+            Some(prefix) => config.with_prefix(prefix),
+            None => config,
+        };
         Self { bus: bus.clone(), config }
     }
 
@@ -69,9 +86,23 @@ pub struct Adapter<E> {
 impl<E> DefinedAdapter for Adapter<E> {}
 
 impl<E: SocketEmitter> Adapter<E> {
-    /// Waits until the clients of this worker have room for a packet.
-    async fn room(&self, opts: &BroadcastOptions) -> Vec<Arc<Backlog>> {
-        self.backlogs.room(|| self.members(opts)).await
+    /// Waits until the clients of this worker that a packet is for have capacity, and counts it.
+    async fn wait_for_capacity(&self, packet: &Packet, opts: &BroadcastOptions) {
+        let bytes = weight::bytes_in(packet);
+        for backlog in self.backlogs.capacity(|| self.members(opts)).await {
+            backlog.put(bytes);
+        }
+    }
+
+    /// Sends a packet to the clients of this worker. A client that misses it is disconnected.
+    fn send(&self, packet: Packet, opts: &BroadcastOptions) -> Result<(), Vec<SocketError>> {
+        let sent = self.get_local().broadcast(packet, opts.clone());
+        if let Err(errors) = &sent
+            && errors.iter().any(is_full)
+        {
+            self.end_full(opts);
+        }
+        sent
     }
 
     /// Ends the sessions that missed a packet, since the engine's queue of each is full: of direct packets,
@@ -92,23 +123,31 @@ impl<E: SocketEmitter> Adapter<E> {
     async fn publish(&self, packet: &Packet, opts: &BroadcastOptions) -> Result<(), AdapterError> {
         let own = self.get_local().server_id();
         let request = RequestOut::new(own, RequestTypeOut::Broadcast(packet), opts);
-        let message = rmp_serde::to_vec(&request).map_err(|error| AdapterError(Box::new(error)))?;
-        let channel = match opts.server_id {
-            Some(to) => format!("{}{to}#", self.requests),
-            None => self.requests.clone(),
+        let published = match opts.server_id {
+            Some(to) => self.bus.broadcast(&format!("{}{to}#", self.requests), &request).await,
+            None => self.bus.broadcast(&self.requests, &request).await,
         };
-        let published = self.bus.publish(channel, message).await;
         published.map_err(|error| AdapterError(Box::new(error)))
     }
 }
 
-impl<E: SocketEmitter> Members for Adapter<E> {
-    fn is(&self, node: Uid) -> bool {
-        self.get_local().server_id() == node
+impl<E: SocketEmitter> Namespace for Adapter<E> {
+    fn node(&self) -> Uid {
+        self.get_local().server_id()
     }
 
     fn members(&self, options: &BroadcastOptions) -> Vec<Sid> {
         self.get_local().sockets(options.clone())
+    }
+
+    fn handle(&self, request: RequestIn) {
+        match request {
+            RequestIn { r#type: RequestTypeIn::Broadcast(packet), opts: Some(opts), .. } => {
+                // A client that missed it is disconnected by `send`, which is all that there is to do.
+                let _ = self.send(packet, &opts);
+            }
+            request => self.inner.recv_req(request),
+        }
     }
 }
 
@@ -127,14 +166,17 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
     }
 
     fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) -> Self::InitRes {
-        if let Some(audience) = self.bus.audience() {
-            let members: Arc<dyn Members> = Arc::clone(&self) as _;
-            audience.enter(self.get_local().path(), Arc::downgrade(&members));
+        if let Some(namespaces) = self.bus.namespaces() {
+            let namespace: Arc<dyn Namespace> = Arc::clone(&self) as _;
+            namespaces.enter(self.get_local().path(), Arc::downgrade(&namespace));
         }
         Arc::clone(&self.inner).init(on_success)
     }
 
     async fn close(&self) -> Result<(), Self::Error> {
+        if let Some(namespaces) = self.bus.namespaces() {
+            namespaces.leave(self.get_local().path());
+        }
         self.inner.close().await
     }
 
@@ -147,24 +189,20 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
         packet: Packet,
         opts: BroadcastOptions,
     ) -> Result<(), BroadcastError> {
-        if opts.has_flag(BroadcastFlags::Volatile) {
-            return self.inner.broadcast(packet, opts).await;
-        }
-        let _turn = self.backlogs.turn(opts.sid, &opts.rooms).await;
-        if !opts.is_local(self.get_local().server_id()) {
+        let is_volatile = opts.has_flag(BroadcastFlags::Volatile);
+        let _permit = if is_volatile {
+            None
+        } else {
+            Some(self.backlogs.send_permit(opts.sid, &opts.rooms).await)
+        };
+        if !opts.is_local(self.node()) {
             self.publish(&packet, &opts).await?;
         }
-        let bytes = bytes_in(&packet);
-        for backlog in self.room(&opts).await {
-            backlog.put(bytes);
+        if is_volatile {
+            return Ok(self.get_local().broadcast(packet, opts)?);
         }
-        let told = self.get_local().broadcast(packet, opts.clone());
-        if let Err(errors) = &told
-            && errors.iter().any(is_full)
-        {
-            self.end_full(&opts);
-        }
-        Ok(told?)
+        self.wait_for_capacity(&packet, &opts).await;
+        Ok(self.send(packet, &opts)?)
     }
 
     async fn broadcast_with_ack(
@@ -173,11 +211,8 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
         opts: BroadcastOptions,
         timeout: Option<Duration>,
     ) -> Result<Self::AckStream, Self::Error> {
-        let _turn = self.backlogs.turn(opts.sid, &opts.rooms).await;
-        let bytes = bytes_in(&packet);
-        for backlog in self.room(&opts).await {
-            backlog.put(bytes);
-        }
+        let _permit = self.backlogs.send_permit(opts.sid, &opts.rooms).await;
+        self.wait_for_capacity(&packet, &opts).await;
         let acks = self.inner.broadcast_with_ack(packet, opts, timeout).await?;
         Ok(Acks(Box::pin(acks)))
     }

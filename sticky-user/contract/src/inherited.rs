@@ -13,7 +13,7 @@ use sticky_sys::inherited::Descriptors;
 use tracing::warn;
 
 use crate::lease::AcceptLease;
-use crate::{descriptor, variable};
+use crate::{SlotCount, SlotId, SlotIdError, descriptor, variable};
 
 /// All that a supervisor passes to a worker: descriptors and environment, read once.
 ///
@@ -31,10 +31,10 @@ use crate::{descriptor, variable};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Inherited {
-    /// The worker's slot, from 0.
-    pub slot: u32,
+    /// The worker's slot.
+    pub slot: SlotId,
     /// How many slots there are.
-    pub slots: u32,
+    pub slots: SlotCount,
     /// How connections get to their slots, as the supervisor names it; empty without a supervisor.
     pub mode: String,
     /// How long connections may take to end when the worker drains.
@@ -109,6 +109,18 @@ pub enum InheritedError {
         /// What it should hold.
         expected: &'static str,
     },
+    /// The slot is none of the server's.
+    #[error(
+        "the environment variable {} holds {value:?}, and {} tells how many slots there are",
+        variable::SLOT,
+        variable::WORKERS
+    )]
+    Slot {
+        /// What the variable holds.
+        value: String,
+        /// Which slots there are.
+        source: SlotIdError,
+    },
 }
 
 impl Inherited {
@@ -122,10 +134,11 @@ impl Inherited {
         let mut passed = Descriptors::of_this_process().map_err(InheritedError::Descriptors)?;
         let drain_timeout: Option<humantime::Duration> =
             parsed(variable::DRAIN_TIMEOUT, "a duration, such as 10s")?;
+        let slots = parsed(variable::WORKERS, "a number of slots, 1 to 256")?.unwrap_or_default();
         let lease = passed.take(descriptor::LEASE).map(Into::into);
         Ok(Self {
-            slot: parsed(variable::SLOT, "the number of a slot")?.unwrap_or(0),
-            slots: parsed(variable::WORKERS, "the number of slots")?.unwrap_or(1),
+            slot: slot(slots)?,
+            slots,
             mode: parsed(variable::MODE, "the name of a mode")?.unwrap_or_default(),
             drain_timeout: drain_timeout.map(Into::into),
             client_buffer: parsed(variable::CLIENT_BUFFER, "a number of bytes")?,
@@ -136,6 +149,12 @@ impl Inherited {
             bus: bus(&mut passed),
         })
     }
+}
+
+fn slot(slots: SlotCount) -> Result<SlotId, InheritedError> {
+    let value = env::var_os(variable::SLOT).unwrap_or_else(|| "0".into());
+    let value = value.to_string_lossy().into_owned();
+    slots.parse_slot(&value).map_err(|source| InheritedError::Slot { value, source })
 }
 
 fn source(passed: &mut Descriptors) -> Result<Source, InheritedError> {

@@ -3,6 +3,7 @@
 //! * [`Inherited`]: all that a supervisor passes to a worker, read once,
 //! * [`lease`]: which worker of a slot accepts,
 //! * [`notify`]: how a worker tells its supervisor something,
+//! * [`SlotId`] and [`PerSlot`]: which slot, and what there is one of for each,
 //! * [`variable`], [`descriptor`], [`message`]: the names of these things.
 //!
 //! A program in another language keeps the same contract by itself.
@@ -10,8 +11,11 @@
 mod inherited;
 pub mod lease;
 pub mod notify;
+mod per_slot;
 
 pub use inherited::{Inherited, InheritedBus, InheritedError, Source};
+pub use per_slot::PerSlot;
+pub use sticky_ebpf::{SlotCount, SlotCountError, SlotId, SlotIdError};
 
 /// Variables of a worker's environment.
 pub mod variable {

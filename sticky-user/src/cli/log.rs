@@ -23,7 +23,7 @@ impl LogArgs {
     pub(super) fn init(&self, lines: u64) {
         // A second call, as in a test of this crate, keeps the first log.
         let _ = tracing_subscriber::fmt()
-            // Nobody waits for whoever reads the log.
+            // Nothing waits for the reader of the log.
             .with_writer(|| Log(output::stderr()))
             .with_max_level(self.log)
             .with_target(false)

@@ -73,7 +73,7 @@ impl<E: Error + 'static> From<E> for Failure {
     }
 }
 
-/// How long what was said last may take to be written: for one that does not read, nothing waits.
+/// How long the last lines of output may take to be written: a reader that does not read holds up nothing.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs the command line and tells the exit code. Call it once, from `main`.
@@ -94,7 +94,7 @@ pub fn main() -> ExitCode {
     };
     let code = match result {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our output, such as `head`, has seen enough.
+        // The reader of our output, such as `head`, has seen enough.
         Err(Failure::Failed(error)) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(Failure::Failed(error)) => {
             report(&*error);

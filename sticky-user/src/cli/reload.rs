@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use sticky_contract::SlotId;
+
 use super::Failure;
 use super::target::Target;
 use crate::supervisor::progress::Progress;
@@ -27,12 +29,12 @@ pub(super) struct Args {
 #[derive(Debug, thiserror::Error)]
 enum ReloadError {
     #[error("slot {slot} was not reloaded: {why}; the workers of the slots after it are untouched")]
-    Failed { slot: u32, why: String },
+    Failed { slot: SlotId, why: String },
     #[error(
         "the reload was stopped: the new worker of slot {slot} {why}; {left} slots keep the workers \
          that they had"
     )]
-    Stopped { slot: u32, why: String, left: usize },
+    Stopped { slot: SlotId, why: String, left: usize },
     #[error("the supervisor ended, or was told to end, before the reload was over")]
     Unfinished,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Failure;
 use super::target::{Target, TargetError};
 use crate::steering::Mode;
-use crate::supervisor::status::{SlotStatus, Status, StrangerStatus};
+use crate::supervisor::status::{ForeignListenerStatus, SlotStatus, Status};
 use sticky_bus::Health;
 
 /// Show each slot of a running supervisor: state, worker, connections
@@ -63,10 +63,14 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
     if let Some(why) = &status.rolled_back {
         writeln!(out, "the last upgrade was undone: {why}")?;
     }
-    if status.strangers > 0 {
-        writeln!(out, "{} sockets of other programs are on the port", status.strangers)?;
-        for it in &status.stranger_list {
-            let StrangerStatus { listen, uid, socket, effect, .. } = it;
+    let foreign = &status.foreign_listeners;
+    if !foreign.is_empty() {
+        writeln!(
+            out,
+            "{} foreign listeners: sockets of other programs on the port",
+            foreign.len()
+        )?;
+        for ForeignListenerStatus { listen, uid, socket, effect, .. } in foreign {
             writeln!(out, "  socket {socket} of user {uid} on {listen} {effect}")?;
         }
     }

@@ -192,7 +192,7 @@ async fn status(path: &Path, limit: Duration) -> Result<Status, TargetError> {
     };
     let body = within(path, limit, async {
         match asked().await {
-            // It died, or became another program, over this: whoever follows answers.
+            // It died, or became another program, over this: the next supervisor, or the keeper, answers.
             Err(TargetError::Http { .. }) => asked().await,
             answer => answer,
         }

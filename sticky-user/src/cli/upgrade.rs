@@ -24,7 +24,7 @@ pub(super) struct Args {
 
 /// The old program goes on.
 #[derive(Debug, thiserror::Error)]
-enum UpgradeError {
+enum NotUpgraded {
     #[error("not upgraded: {0}")]
     Refused(String),
     #[error("not upgraded: the new program could not go on and went back to the old one: {0}")]
@@ -41,11 +41,11 @@ impl Args {
         let body = serde_json::to_vec(&control::Upgrade { program })?;
         // The answer of a success is that the connection ends, with the program that had it.
         if let Some(refused) = self.target.refused("/upgrade", body)? {
-            return Err(UpgradeError::Refused(refused).into());
+            return Err(NotUpgraded::Refused(refused).into());
         }
         let after = self.target.status_within(UPGRADE)?;
         if let Some(why) = after.rolled_back {
-            return Err(UpgradeError::RolledBack(why).into());
+            return Err(NotUpgraded::RolledBack(why).into());
         }
         let (old, new) = (before.version, after.version);
         writeln!(io::stdout(), "supervisor {} upgraded: version {old} -> {new}", after.pid)?;

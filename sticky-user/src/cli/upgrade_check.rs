@@ -1,4 +1,4 @@
-//! `sticky upgrade-check`: whether this program can take over from one that runs. Hidden.
+//! `sticky upgrade-check`: whether this program can take over from a running supervisor. Hidden.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};

@@ -18,8 +18,9 @@ use rustix::process::{
 use tokio::io::Interest;
 use tokio::time::timeout;
 
-use super::Estate;
+use super::Handover;
 use super::message::{Message, receive, send};
+use crate::step::{Step as _, StepError};
 use sticky_sys::readiness::{self, Watched};
 use sticky_sys::{credentials, inherited};
 
@@ -29,31 +30,20 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the end of a keeper may take that was told to leave, or was killed.
 const LEAVING: Duration = Duration::from_secs(2);
 
-/// A step of talking to the keeper failed.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {step} the keeper, which holds the port's sockets for the next supervisor")]
-pub struct KeeperError {
-    step: &'static str,
-    source: io::Error,
-}
-
-impl KeeperError {
-    fn of(step: &'static str) -> impl Fn(io::Error) -> Self + Clone {
-        move |source| Self { step, source }
-    }
-}
+/// What the keeper is for, behind the step that failed.
+const HINT: &str = ", which holds the port's sockets for the next supervisor";
 
 /// The connection of a supervisor to its keeper.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct KeeperClient {
     socket: Watched<OwnedFd>,
     process: Watched<OwnedFd>,
 }
 
-impl Keeper {
+impl KeeperClient {
     /// Starts a keeper, in a tokio runtime, that is found at `path`, in place of what may be left there. `command` is to
     /// call [`serve`](super::serve) with what it finds passed as `keeper` and `supervisor`.
-    pub fn start(path: &Path, mut command: Command) -> Result<Self, KeeperError> {
+    pub fn start(path: &Path, mut command: Command) -> Result<Self, StepError> {
         let mut started = || -> io::Result<Self> {
             let listener = bound_at(path)?;
             let flags = SocketFlags::CLOEXEC;
@@ -71,7 +61,7 @@ impl Keeper {
                 .spawn()?;
             Self::of(near, watched(Pid::from_child(&child))?)
         };
-        started().map_err(KeeperError::of("start"))
+        started().step("start the keeper").map_err(|error| error.with_hint(HINT))
     }
 
     /// From now on, the socket waits for nobody.
@@ -82,16 +72,17 @@ impl Keeper {
     }
 
     /// Takes over from a keeper that an earlier supervisor left; `None` where there is none.
-    pub fn find(path: &Path) -> Result<Option<(Self, Estate)>, KeeperError> {
+    pub fn find(path: &Path) -> Result<Option<(Self, Handover)>, StepError> {
         match reached(path) {
             Ok((socket, process, pid)) => {
-                let failed = KeeperError::of("take over from");
-                let silent = |error| silent(error, pid);
-                let estate = take(&socket).map_err(silent).map_err(&failed)?;
-                Ok(Some((Self::of(socket, process).map_err(failed)?, estate)))
+                let taken = || -> io::Result<_> {
+                    let handover = take(&socket).map_err(|error| silent(error, pid))?;
+                    Ok(Some((Self::of(socket, process)?, handover)))
+                };
+                taken().step("take over from the keeper").map_err(|error| error.with_hint(HINT))
             }
             Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(KeeperError::of("reach")(error)),
+            Err(error) => Err(StepError::new("reach the keeper", error).with_hint(HINT)),
         }
     }
 
@@ -101,7 +92,7 @@ impl Keeper {
         self.send(&Message::Keep(name.into()), Some(descriptor))
     }
 
-    /// Lets it close that one.
+    /// Lets it close the descriptor of this name.
     pub fn forget(&self, name: &str) -> io::Result<()> {
         self.send(&Message::Forget(name.into()), None)
     }
@@ -111,8 +102,8 @@ impl Keeper {
         self.send(&Message::Note(note.into()), None)
     }
 
-    /// Asks it to answer when it has taken all that it was told: see [`Keeper::answered`].
-    pub fn ask(&self) -> io::Result<()> {
+    /// Asks it to answer when it has taken all that it was told: see [`KeeperClient::answered`].
+    pub fn ping(&self) -> io::Result<()> {
         self.send(&Message::Ping, None)
     }
 
@@ -158,7 +149,7 @@ impl Keeper {
             return;
         }
         self.kill();
-        // One that the kernel does not let go of has nothing left to do but to end.
+        // A keeper that the kernel does not let go of has nothing left to do but to end.
         let _ = timeout(LEAVING, self.ended()).await;
     }
 
@@ -210,17 +201,17 @@ fn silent(error: io::Error, pid: Pid) -> io::Error {
 }
 
 /// All that it keeps. Waits for each part of it, for some time.
-fn take(socket: &OwnedFd) -> io::Result<Estate> {
+fn take(socket: &OwnedFd) -> io::Result<Handover> {
     send(socket, &Message::Take, None)?;
-    let mut estate = Estate::default();
+    let mut handover = Handover::default();
     loop {
         match receive(socket)? {
             Some((Message::Keep(name), Some(descriptor))) => {
-                estate.descriptors.insert(name, descriptor);
+                handover.descriptors.insert(name, descriptor);
             }
             Some((Message::Note(note), _)) => {
-                estate.note = note;
-                return Ok(estate);
+                handover.note = note;
+                return Ok(handover);
             }
             _ => return Err(io::ErrorKind::UnexpectedEof.into()),
         }

@@ -1,4 +1,4 @@
-//! Whoever asks at the control socket while there is no supervisor.
+//! Clients of the control socket while there is no supervisor.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,14 +11,14 @@ use rustix::process::geteuid;
 
 use sticky_sys::credentials;
 
-/// At most so many at once; for another, the one that is here longest is sent away.
+/// The most clients at a time; for another one, the oldest is sent away.
 const MOST: usize = 32;
 /// The head of a request, in bytes. What comes behind is not read.
 const LONGEST: usize = 8 * 1024;
-/// How long one may take.
+/// How long a client may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Clients, those that are here longest first.
+/// Clients, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Clients(Vec<Client>);
 
@@ -32,7 +32,7 @@ struct Client {
 }
 
 impl Clients {
-    /// Lets in all that wait at `listener`, which is non-blocking, up to a limit.
+    /// Lets in all clients that wait at `listener`, which is non-blocking, up to a limit.
     pub(super) fn accept(
         &mut self,
         listener: impl AsFd,
@@ -83,7 +83,7 @@ impl Clients {
         }
     }
 
-    /// Answers whoever is here, whatever it has asked: there is a supervisor again.
+    /// Answers all clients, whatever they have asked: there is a supervisor again.
     pub(super) fn end(&mut self, answer: impl Fn(&[u8]) -> Vec<u8>) {
         self.0.drain(..).for_each(|client| client.end(&answer));
     }
@@ -118,7 +118,7 @@ impl Client {
         if self.answer.is_none() {
             self.answer = Some(answer(&self.head));
         }
-        // One that does not read has had its time.
+        // A client that does not read has had its time.
         let _ = self.go_on(answer);
     }
 }

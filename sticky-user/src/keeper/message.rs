@@ -18,7 +18,7 @@ const LONGEST: usize = 192 * 1024;
 pub(super) enum Message {
     /// Keep the descriptor that comes along, in place of an earlier one of this name.
     Keep(String),
-    /// Close that one.
+    /// Close the descriptor of this name.
     Forget(String),
     /// Remember this, in place of what was noted before.
     Note(String),
@@ -26,7 +26,7 @@ pub(super) enum Message {
     Take,
     /// Say whether all was taken that was told before.
     Ping,
-    /// It was.
+    /// All was taken.
     Pong,
     /// Close everything and end.
     Leave,

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It knows names and descriptors, and a note that it does not read. While there is no supervisor,
-//! it tells so to whoever asks at the control socket. It goes when the supervisor tells it to, or
+//! it tells so to clients of the control socket. It goes when the supervisor tells it to, or
 //! when supervisor and workers have gone: then there is nobody to keep it for.
 
 mod client;
@@ -16,7 +16,7 @@ mod message;
 mod server;
 mod vacancy;
 
-pub use client::{Keeper, KeeperError};
+pub use client::KeeperClient;
 pub use server::serve;
 pub use vacancy::Vacancy;
 
@@ -32,7 +32,7 @@ pub const CONTROL: &str = "control";
 
 /// What a supervisor leaves to the next.
 #[derive(Debug, Default)]
-pub struct Estate {
+pub struct Handover {
     /// The descriptors, by name.
     pub descriptors: BTreeMap<String, OwnedFd>,
     /// What it noted last.

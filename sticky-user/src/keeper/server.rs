@@ -23,12 +23,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// bound where the next supervisor of this user finds the keeper; `supervisor` is connected to
 /// this one.
 pub fn serve(listener: &OwnedFd, supervisor: OwnedFd) -> io::Result<()> {
-    // Whoever connects is told the pid of the process that called this.
+    // A client of the socket is told the pid of the process that called this.
     listen(listener, 1)?;
-    let mut kept = Kept::default();
+    let mut kept = KeeperStore::default();
     let mut supervisor = Supervisor::of(supervisor);
     loop {
-        // One that talks nonsense is treated as one that has gone.
+        // A supervisor that talks nonsense is treated like a supervisor that has gone.
         if kept.follow(&supervisor.socket).unwrap_or(false) {
             return Ok(());
         }
@@ -39,7 +39,7 @@ pub fn serve(listener: &OwnedFd, supervisor: OwnedFd) -> io::Result<()> {
     }
 }
 
-/// Who tells what to keep.
+/// The supervisor that says what to keep.
 struct Supervisor {
     socket: OwnedFd,
     pid: Option<Pid>,
@@ -65,12 +65,12 @@ enum Waited {
 }
 
 #[derive(Default)]
-struct Kept {
+struct KeeperStore {
     descriptors: BTreeMap<String, OwnedFd>,
     note: String,
 }
 
-impl Kept {
+impl KeeperStore {
     /// Does what a supervisor says until it has gone. Tells whether it said to leave.
     fn follow(&mut self, supervisor: &OwnedFd) -> io::Result<bool> {
         while let Some((message, descriptor)) = receive(supervisor)? {
@@ -100,7 +100,7 @@ impl Kept {
         send(supervisor, &Message::Note(self.note.clone()), None)
     }
 
-    /// Waits for a supervisor to connect, and tells whoever asks that there is none. `None` when the
+    /// Waits for a supervisor to connect, and tells clients that there is none. `None` when the
     /// last one and all workers have gone before.
     fn wait_for_supervisor(
         &mut self,

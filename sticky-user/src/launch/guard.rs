@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// only when that fails. `launch` are the arguments of `sticky launch`.
 pub fn start(launch: &[OsString]) -> io::Error {
     let become_guard = || -> io::Result<Command> {
-        // Ctrl-C at a terminal reaches the supervisor only. One that leads a group already cannot.
+        // Ctrl-C at a terminal reaches the supervisor only. An error: this process leads a group already.
         let _ = setsid();
         set_child_subreaper(Some(getpid()))?;
         let worker = Command::new(THIS_BINARY)
@@ -72,7 +72,7 @@ pub fn watch(worker: Pid) -> io::Result<()> {
     SigSet::all().thread_block()?;
     let status = end_of(worker)?;
     if let Err(left) = end_children_but(worker, Instant::now() + PATIENCE) {
-        // Whoever reads the log.
+        // The log may not be read.
         let _ = writeln!(io::stderr(), "{left}");
     }
     mirror::end_like(&status)
@@ -110,7 +110,7 @@ fn end_children_but(worker: Pid, until: Instant) -> Result<(), Left> {
             return Err(Left::Alive(left));
         }
         for &child in &left {
-            // It is not waited for yet, so the number is its own. One that has ended is fine.
+            // The child is not waited for yet, so the number is its own. An error: it has ended already.
             let _ = kill_process(child, Signal::KILL);
         }
         wait_for_one(&left, time);
@@ -130,7 +130,7 @@ fn wait_for_one(children: &[Pid], time: Duration) {
 }
 
 fn reap(child: Pid) {
-    // One that has not ended is left for the next time.
+    // A child that has not ended is left for the next time.
     let _ = waitid(WaitId::Pid(child), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
 }
 

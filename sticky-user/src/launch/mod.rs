@@ -20,6 +20,7 @@ use rustix::stdio::dup2_stdin;
 
 pub use rights::Account;
 
+use crate::step::{Step as _, StepError};
 use sticky_contract::variable;
 use sticky_sys::{close_range, inherited};
 
@@ -44,14 +45,8 @@ pub struct Launch {
 #[non_exhaustive]
 pub enum LaunchError {
     /// A step before its start failed.
-    #[error("cannot {step}, so the worker is not started")]
-    Step {
-        /// What was being done.
-        step: &'static str,
-        /// What the kernel said.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Step(StepError),
     /// The user cannot be taken on.
     #[error(
         "cannot run the worker as another user, which takes root (or CAP_SETUID and CAP_SETGID); \
@@ -92,40 +87,42 @@ impl Launch {
         // Ctrl-C at a terminal reaches the supervisor only, which then ends its workers; and no other
         // process can join what the worker leads. A session of its own also keeps the kernel from
         // ending a keeper that is stopped when its supervisor dies (SIGHUP to an orphaned group).
-        rustix::process::setsid().map_err(io::Error::from).map_err(step("begin a session"))?;
+        rustix::process::setsid().step("begin a session")?;
         // The supervisor blocks its signals, and that is inherited.
-        let unblocked = SigSet::all().thread_unblock().map_err(io::Error::from);
-        unblocked.map_err(step("let signals through"))?;
+        let unblocked = SigSet::all().thread_unblock();
+        unblocked.step("let signals through")?;
         if self.wait {
-            wait().map_err(step("wait for the supervisor"))?;
+            wait().step("wait for the supervisor")?;
         }
         close_range::close_on_exec(inherited::FIRST.unsigned_abs() + passed())
-            .map_err(step("close what the worker is not to have"))?;
+            .step("close what the worker is not to have")?;
         if let Some(account) = &self.account {
             account.take_on().map_err(LaunchError::User)?;
         }
         if this_binary || self.account.is_some() {
             // A capability that `setcap` gave to this file is the supervisor's, not the worker's.
-            let refused = rustix::thread::set_no_new_privs(true).map_err(io::Error::from);
-            refused.map_err(step("renounce new privileges"))?;
+            let refused = rustix::thread::set_no_new_privs(true);
+            refused.step("renounce new privileges")?;
         }
         if self.guarded {
             // Who would end what the worker leaves is gone. Asked for as the worker's user: a change of
             // the user takes it back.
             let asked = set_parent_process_death_signal(Some(Signal::KILL));
-            let asked = asked.map_err(io::Error::from);
-            asked.map_err(step("ask to end with the guard"))?;
+            let asked = asked;
+            asked.step("ask to end with the guard")?;
         }
-        rights::drop_inherited().map_err(step("give up capabilities"))?;
+        rights::drop_inherited().step("give up capabilities")?;
         if self.account.is_some() {
-            seccomp::protect_the_port().map_err(step("protect the port from the worker"))?;
+            seccomp::protect_the_port().step("protect the port from the worker")?;
         }
         Ok(())
     }
 }
 
-fn step(step: &'static str) -> impl FnOnce(io::Error) -> LaunchError {
-    move |source| LaunchError::Step { step, source }
+impl From<StepError> for LaunchError {
+    fn from(error: StepError) -> Self {
+        Self::Step(error.with_hint(", so the worker is not started"))
+    }
 }
 
 /// Until the supervisor says so. When it ends before, nobody would know of the worker.

@@ -97,7 +97,7 @@ mod tests {
         assert!(filter().unwrap().len() < 4096);
     }
 
-    /// Of those that the libc crate names.
+    /// Of the options that the libc crate names.
     #[test]
     fn the_numbers_are_those_of_linux() {
         let number = |name: &str| CLOSED.iter().find(|(_, _, it)| *it == name).unwrap().1;

@@ -20,7 +20,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
 };
 
-/// The kernel answers within the call; one that does not is not waited for.
+/// The kernel answers within the call; longer it is not waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The kernel's messages are not longer.
 const LONGEST: usize = 64 * 1024;
@@ -34,10 +34,10 @@ const ALIGNMENT: usize = 4;
 pub(super) struct Listening {
     /// The number of the socket, as in `/proc/PID/fd`.
     pub(super) inode: u64,
-    /// The user whose it is.
+    /// The user that opened it.
     pub(super) uid: u32,
     pub(super) address: SocketAddr,
-    /// The only interface whose packets it gets; 0: of all.
+    /// The only interface that it gets packets of; 0: all.
     pub(super) interface: u32,
     /// An IPv6 socket that takes no IPv4 client.
     pub(super) only_v6: bool,
@@ -49,7 +49,7 @@ pub(super) struct Listening {
     pub(super) attached: u32,
 }
 
-/// All that listen on a port, of each address in the order in which they began to, the first first.
+/// All sockets that listen on a port; those of one address in the order in which they began to listen.
 pub(super) fn on_port(port: u16) -> io::Result<Vec<Listening>> {
     let mut ipv4 = of_family(AF_INET, port)?;
     // The kernel puts a new one before the others in a list of IPv4, behind them in one of IPv6.
@@ -159,7 +159,7 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
-    use crate::listener::door::Door;
+    use crate::listener::syn_gate::SynGate;
 
     fn bound(address: SocketAddr) -> Socket {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
@@ -183,7 +183,7 @@ mod tests {
         fstat(socket.as_fd()).unwrap().st_ino
     }
 
-    /// Also those that do not fit into one datagram, and after one has begun anew.
+    /// Also more than fit into one datagram, and after a listener has begun anew.
     #[test]
     fn all_in_the_order_of_listening() {
         for address in [
@@ -207,9 +207,9 @@ mod tests {
     fn what_is_wrong_with_one() {
         let (address, sockets) = group(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1);
         let state = || on_port(address.port()).unwrap()[0];
-        if let Ok(door) = Door::close_first(&sockets[0]) {
+        if let Ok(gate) = SynGate::close_first(&sockets[0]) {
             assert!(state().attached > 0);
-            door.open(&sockets[0]).unwrap();
+            gate.open(&sockets[0]).unwrap();
         }
         assert_eq!(state().attached, 0);
         sockets[0].shutdown(Shutdown::Both).unwrap();

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::holder;
+use crate::step::StepError;
 
 /// Why the listeners cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -49,14 +50,8 @@ pub enum Error {
         source: io::Error,
     },
     /// A step after binding failed.
-    #[error("cannot {step}")]
-    Step {
-        /// What was being done.
-        step: &'static str,
-        /// What the kernel said.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Step(#[from] StepError),
 }
 
 impl Error {
@@ -67,9 +62,5 @@ impl Error {
             io::ErrorKind::PermissionDenied => Self::Privileged { address },
             _ => Self::Bind { address, source },
         }
-    }
-
-    pub(super) fn step(step: &'static str) -> impl Fn(io::Error) -> Self + Clone {
-        move |source| Self::Step { step, source }
     }
 }

@@ -1,4 +1,4 @@
-//! Who has a port: for the error message of the one who wants it.
+//! Which processes have a port: for the error message that it is in use.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
@@ -53,7 +53,7 @@ fn named(name: &str, pids: &[i32]) -> String {
     format!("{name} (pid {}{more})", shown.join(", "))
 }
 
-/// Name and pid of the processes that hold one of these sockets, of those that we may look into.
+/// Name and pid of the processes that hold one of these sockets, as far as this process may look.
 fn processes_with(inodes: &HashSet<u64>) -> Vec<(String, i32)> {
     let until = Instant::now() + PATIENCE;
     let processes = procfs::process::all_processes().into_iter().flatten().flatten();

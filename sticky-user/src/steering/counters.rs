@@ -1,11 +1,12 @@
 //! What a mode counts.
 
 use serde::{Deserialize, Serialize};
-use sticky_ebpf::{SlotCount, counters};
+use sticky_contract::{PerSlot, SlotCount};
+use sticky_ebpf::counters;
 
 /// Decisions so far, in stages that add up:
 /// `runs = other_protocol + unreadable + no_bucket + sum over slots (selected + empty + refused)`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Connection attempts that were seen.
     pub runs: u64,
@@ -16,7 +17,7 @@ pub struct Counters {
     /// Dropped: the mapping has no slot for the client.
     pub no_bucket: u64,
     /// What became of the others, slot by slot.
-    pub slots: Vec<SlotCounts>,
+    pub slots: PerSlot<SlotCounts>,
 }
 
 /// Decisions for one slot.
@@ -33,24 +34,29 @@ pub struct SlotCounts {
 impl Counters {
     /// Dropped for whatever reason.
     pub fn dropped(&self) -> u64 {
-        let by_slot = self.slots.iter().map(|slot| slot.empty + slot.refused).sum::<u64>();
+        let by_slot = self.slots.values().map(|slot| slot.empty + slot.refused).sum::<u64>();
         self.other_protocol + self.unreadable + self.no_bucket + by_slot
     }
 
     /// What the kernel program counted, of the slots that there are.
     pub(super) fn of_kernel(counted: &counters::Counters, slots: SlotCount) -> Self {
         let counters::Counters { other_protocol, unreadable, no_bucket, .. } = *counted;
-        let by_slot = counted.selected.iter().zip(&counted.empty).zip(&counted.refused);
-        let by_slot = by_slot
-            .map(|((&selected, &empty), &refused)| SlotCounts { selected, empty, refused })
-            .take(slots.get() as usize);
-        let slots = by_slot.collect();
+        let slots = PerSlot::new(slots, |slot| SlotCounts {
+            selected: counted.selected[slot.index()],
+            empty: counted.empty[slot.index()],
+            refused: counted.refused[slot.index()],
+        });
         Self { runs: 0, other_protocol, unreadable, no_bucket, slots }.summed()
     }
 
+    /// What became of connections whose slot was known from the start.
+    pub(super) fn of_slots(slots: PerSlot<SlotCounts>) -> Self {
+        Self { runs: 0, other_protocol: 0, unreadable: 0, no_bucket: 0, slots }.summed()
+    }
+
     /// The same with `runs` as the sum of all stages.
-    pub(super) fn summed(self) -> Self {
-        let selected: u64 = self.slots.iter().map(|slot| slot.selected).sum();
+    fn summed(self) -> Self {
+        let selected: u64 = self.slots.values().map(|slot| slot.selected).sum();
         Self { runs: selected + self.dropped(), ..self }
     }
 }

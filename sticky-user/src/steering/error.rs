@@ -1,9 +1,8 @@
 //! Why a mode cannot be used.
 
-use std::io;
-
 use super::cbpf::TooManyInstructions;
 use crate::listener;
+use crate::step::StepError;
 
 /// Why a mode cannot be used, or no longer does its work.
 #[derive(Debug, thiserror::Error)]
@@ -24,27 +23,12 @@ pub enum Error {
     /// The object could not be loaded.
     #[error("cannot load the kernel program; `sticky doctor` tells what this kernel lacks")]
     Load(#[source] aya::EbpfError),
-    /// The object is not the one that this binary was written for.
+    /// The object is not the kernel program that this binary was written for.
     #[error("the embedded kernel program has no {0}; run `cargo xtask build-ebpf` and build again")]
     Missing(&'static str),
-    /// The program was refused or could not be attached.
-    #[error("cannot {step}; `sticky doctor` tells what this kernel lacks")]
-    Program {
-        /// What was being done.
-        step: &'static str,
-        /// What the kernel said.
-        #[source]
-        source: aya::programs::ProgramError,
-    },
-    /// A map of the program could not be read or written.
-    #[error("cannot {step}")]
-    Map {
-        /// What was being done.
-        step: &'static str,
-        /// What the kernel said.
-        #[source]
-        source: aya::maps::MapError,
-    },
+    /// The program was refused.
+    #[error(transparent)]
+    Program(StepError),
     /// The program's log could not be opened.
     #[error("cannot read the log of the kernel program; start without --log-steering")]
     Log(#[source] aya_log::Error),
@@ -63,27 +47,7 @@ pub enum Error {
         /// The name of a descriptor.
         name: String,
     },
-    /// A system call failed.
-    #[error("cannot {step}")]
-    System {
-        /// What was being done.
-        step: &'static str,
-        /// What the kernel said.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl Error {
-    pub(super) fn program(step: &'static str) -> impl FnOnce(aya::programs::ProgramError) -> Self {
-        move |source| Self::Program { step, source }
-    }
-
-    pub(super) fn map(step: &'static str) -> impl FnOnce(aya::maps::MapError) -> Self {
-        move |source| Self::Map { step, source }
-    }
-
-    pub(super) fn system<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> Self {
-        move |source| Self::System { step, source: source.into() }
-    }
+    /// Another step failed.
+    #[error(transparent)]
+    Step(#[from] StepError),
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use serde::{Deserialize, Serialize};
+use sticky_contract::{PerSlot, SlotCount, SlotId};
 
 use super::{Error, Plan};
 use crate::listener::{self, Listeners};
@@ -14,11 +15,18 @@ pub type Kept = BTreeMap<String, OwnedFd>;
 /// What goes with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noted {
-    /// In mode `cbpf`: the slot at each place of the kernel's group.
-    pub places: Vec<u32>,
+    /// In mode `cbpf`: the slot at each place of the kernel's group; `null` for a foreign listener.
+    pub places: Vec<Option<SlotId>>,
     /// In mode `cbpf`: the slots in the order in which their listeners began to listen.
     #[serde(default)]
-    pub listened: Vec<u32>,
+    pub listened: Vec<SlotId>,
+}
+
+impl Noted {
+    /// Whether it is of a server with so many slots.
+    pub(crate) fn fits(&self, slots: SlotCount) -> bool {
+        self.places.iter().flatten().chain(&self.listened).all(|&slot| slots.has(slot))
+    }
 }
 
 /// Takes a descriptor that has to be there.
@@ -28,7 +36,7 @@ pub(super) fn take(left: &mut Kept, name: &str) -> Result<OwnedFd, Error> {
 
 /// Takes the listeners of all slots.
 pub(super) fn listeners_left(plan: &Plan, left: &mut Kept) -> Result<Listeners, Error> {
-    let slots = plan.mapping.slots().iter();
-    let sockets = slots.map(|slot| take(left, &listener::name(slot))).collect::<Result<_, _>>()?;
+    let slots = plan.mapping.slots();
+    let sockets = PerSlot::try_new(slots, |slot| take(left, &listener::name(slot)))?;
     Ok(Listeners::resume(plan.listen, sockets, plan.backlog))
 }

@@ -4,7 +4,6 @@
 //! choose among the slots' listeners, [`fd_passing`] accepts itself and passes the connection on.
 //! Which of them a host allows is found by trying ([`choose`]), not from its version.
 
-mod adoption;
 pub mod cbpf;
 mod choice;
 mod counters;
@@ -12,10 +11,11 @@ pub mod ebpf;
 mod error;
 pub mod fd_passing;
 mod kept;
-mod mended;
 mod mode;
 mod outbox;
 mod pair;
+mod redistribution;
+mod repair;
 
 use std::future::Future;
 use std::io;
@@ -23,15 +23,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 
-use sticky_contract::descriptor;
-use sticky_ebpf::{Mapping, SlotCount};
+use sticky_contract::{SlotCount, SlotId, descriptor};
+use sticky_ebpf::Mapping;
 
 pub use choice::{Choice, Refusal, choose};
 pub use counters::{Counters, SlotCounts};
 pub use error::Error;
 pub use kept::{Kept, Noted};
-pub use mended::Mended;
 pub use mode::{Mode, ModeChoice, ModeError};
+pub use repair::Repair;
 
 use crate::listener::{Gone, Listeners, Queue};
 
@@ -71,48 +71,66 @@ pub struct Lent {
 /// Resolves when something that takes time is done.
 pub type Closing = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
 
-/// One mode at work on one port.
-pub trait Steering {
+/// One mode at work on one port: what it does for clients, for workers, and for the next supervisor.
+pub trait Steering: Steer + Lend + HandOver {}
+
+impl<M: Steer + Lend + HandOver> Steering for M {}
+
+/// For clients: connections get to the slots that the mapping names.
+pub trait Steer {
     /// The mode's name.
     fn mode(&self) -> Mode;
 
     /// The address that clients connect to.
     fn address(&self) -> SocketAddr;
 
-    /// What a worker of `slot` is to be given. It belongs to the slot: the next worker is given
-    /// the same, with all that waits in it.
-    fn lend(&self, slot: u32) -> io::Result<Vec<Lent>>;
-
-    /// Sees to it that connections get to every slot, whatever workers have done to what they were
-    /// lent; and where the last worker of a slot has `gone`, that the next one finds everything as
-    /// the first did. `adopts` tells which slots take connections from other hands.
-    fn mend(&mut self, gone: Option<Gone>, adopts: &dyn Fn(u32) -> bool) -> Mended;
-
     /// Puts another table of buckets in force, for the same number of slots.
     fn remap(&mut self, mapping: &Mapping) -> Result<(), Error>;
 
     /// A duplicate of what becomes readable when connections wait at `slot`.
-    fn waiting(&self, slot: u32) -> io::Result<OwnedFd>;
+    fn waiting(&self, slot: SlotId) -> io::Result<OwnedFd>;
 
     /// Passes the connections that wait at `slot` to the slots that serve its clients now. Tells
     /// how many there were.
-    fn adopt(&mut self, slot: u32) -> Result<usize, Error>;
+    fn redistribute(&mut self, slot: SlotId) -> Result<usize, Error>;
 
     /// How many connections wait for the slot's worker, where the mode can tell.
-    fn queue(&self, slot: u32) -> Option<Queue>;
+    fn queue(&self, slot: SlotId) -> Option<Queue>;
 
     /// How many connections the slot's worker has not taken yet, where the mode can tell.
-    fn untaken(&self, slot: u32) -> Option<u32> {
+    fn untaken(&self, slot: SlotId) -> Option<u32> {
         self.queue(slot).map(|queue| queue.waiting)
     }
 
     /// What was decided so far, where the mode counts.
     fn counters(&self) -> Result<Option<Counters>, Error>;
 
+    /// Lets no further connection in. What waits stays, and is the workers' to serve.
+    fn close(&mut self) -> Closing;
+}
+
+/// For workers: what they are lent, and its repair.
+pub trait Lend {
+    /// What a worker of `slot` is to be given. It belongs to the slot: the next worker is given
+    /// the same, with all that waits in it.
+    fn lend(&self, slot: SlotId) -> io::Result<Vec<Lent>>;
+
+    /// Sees to it that connections get to every slot, whatever workers have done to what they were
+    /// lent; and where the last worker of a slot has `gone`, that the next one finds everything as
+    /// the first did. `takes_redistributed` tells which slots take connections of other slots.
+    fn repair(
+        &mut self,
+        gone: Option<Gone>,
+        takes_redistributed: &dyn Fn(SlotId) -> bool,
+    ) -> Repair;
+
     /// The listeners that workers have, in the order of the slots; none where they have none.
     fn listeners(&self) -> Option<&Listeners>;
+}
 
-    /// Duplicates of all that the next supervisor needs to go on ([`resume`]).
+/// For the next supervisor: what it needs to go on ([`resume`]).
+pub trait HandOver {
+    /// Duplicates of all descriptors that it needs.
     fn kept(&self) -> io::Result<Kept>;
 
     /// What goes with them.
@@ -123,11 +141,8 @@ pub trait Steering {
     /// Puts down what only this process has, so that another can go on.
     fn pause(&mut self) -> Closing;
 
-    /// Goes on after [`Steering::pause`].
+    /// Goes on after [`HandOver::pause`].
     fn unpause(&mut self) -> Result<(), Error>;
-
-    /// Lets no further connection in. What waits stays, and is the workers' to serve.
-    fn close(&mut self) -> Closing;
 }
 
 /// Puts the mapping in force in `mode` and opens the port.
@@ -141,7 +156,7 @@ pub fn install(mode: Mode, plan: &Plan) -> Result<Box<dyn Steering>, Error> {
     })
 }
 
-/// Goes on where an earlier supervisor was, with what it left: [`Steering::mend`] then mends what
+/// Goes on where an earlier supervisor was, with what it left: [`Lend::repair`] then repairs what
 /// happened while nobody looked.
 pub fn resume(
     mode: Mode,
@@ -166,8 +181,8 @@ pub fn probe(mode: Mode) -> Result<(), Error> {
 }
 
 impl Lent {
-    fn listener(listeners: &Listeners, slot: u32) -> io::Result<Self> {
-        let listener = listeners.get(slot).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Self { name: descriptor::LISTENER, descriptor: listener.try_clone_to_owned()? })
+    fn listener(listeners: &Listeners, slot: SlotId) -> io::Result<Self> {
+        let descriptor = listeners.get(slot).try_clone_to_owned()?;
+        Ok(Self { name: descriptor::LISTENER, descriptor })
     }
 }

@@ -7,16 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
-use sticky_ebpf::SlotCount;
+use sticky_contract::{PerSlot, SlotCount, SlotId};
 use tokio::io::Interest;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
 use super::kept::take;
-use super::mended::Mended;
 use super::pair::Pair;
+use super::repair::Repair;
 use super::{Error, Kept, SlotCounts};
 use crate::listener::{Gone, Queue};
+use crate::step::{Step as _, StepError};
 use sticky_sys::{fd_passing, readiness};
 
 /// Pause when the user has too many descriptors on their way.
@@ -26,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// them from the far end. Both are kept here, so that what waits in them outlives a worker.
 #[derive(Debug)]
 pub(super) struct Outboxes {
-    outboxes: Vec<Outbox>,
+    outboxes: PerSlot<Outbox>,
     /// How many connections are to fit into a pair.
     share: u16,
 }
@@ -37,7 +38,7 @@ impl Outboxes {
     /// Needs a tokio runtime.
     pub(super) fn open(slots: SlotCount, backlog: u16) -> Result<Self, Error> {
         let share = share_of_open_files(slots);
-        Self::of(slots, backlog, |_| fd_passing::pair(share).map_err(Error::system(STEP)))
+        Self::of(slots, backlog, |_| Ok(fd_passing::pair(share).step(STEP)?))
     }
 
     /// Takes over the pairs that [`Outboxes::keep`] gave.
@@ -48,80 +49,75 @@ impl Outboxes {
     fn of(
         slots: SlotCount,
         backlog: u16,
-        mut pair: impl FnMut(u32) -> Result<(OwnedFd, OwnedFd), Error>,
+        mut pair: impl FnMut(SlotId) -> Result<(OwnedFd, OwnedFd), Error>,
     ) -> Result<Self, Error> {
         let share = share_of_open_files(slots);
-        let outbox = |slot| {
+        let outboxes = PerSlot::try_new(slots, |slot| {
             let (near, far) = pair(slot)?;
-            Ok(Outbox::new(Pair::new(near, far), backlog.min(share)))
-        };
-        let outboxes = slots.iter().map(outbox).collect::<Result<_, Error>>()?;
+            Ok::<_, Error>(Outbox::new(Pair::new(near, far), backlog.min(share)))
+        })?;
         Ok(Self { outboxes, share })
     }
 
     pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
-        (0..).zip(&self.outboxes).try_for_each(|(slot, outbox)| keep(slot, outbox, kept))
+        self.outboxes.iter().try_for_each(|(slot, outbox)| keep(slot, outbox, kept))
     }
 
     /// Where the last worker of a slot has gone, the next one gets a pair that no worker has held:
     /// what was done to it, such as `shutdown()`, has gone with it. What waits comes along.
-    pub(super) fn renew(&self, gone: Option<Gone>, mended: &mut Mended) {
+    pub(super) fn renew(&self, gone: Option<Gone>, repair: &mut Repair) {
         let Some(Gone { slot, vacant: true }) = gone else {
             return;
         };
-        let Some(outbox) = self.get(slot) else {
-            return;
-        };
+        let outbox = self.get(slot);
         let renewed = fd_passing::pair(self.share).and_then(|(near, far)| {
             for connection in outbox.pair.replace(near, far) {
                 outbox.pass(connection);
             }
-            keep(slot, outbox, &mut mended.renewed)
+            keep(slot, outbox, &mut repair.renewed)
         });
         if let Err(error) = renewed {
-            mended.failed(Error::system(STEP)(error));
+            repair.failed(StepError::new(STEP, error));
         }
     }
 
-    pub(super) fn get(&self, slot: u32) -> Option<&Outbox> {
-        self.outboxes.get(slot as usize)
+    pub(super) fn get(&self, slot: SlotId) -> &Outbox {
+        &self.outboxes[slot]
     }
 
     /// A duplicate of the worker's end.
-    pub(super) fn far(&self, slot: u32) -> io::Result<OwnedFd> {
-        self.get(slot).ok_or(io::ErrorKind::NotFound)?.pair.far()
+    pub(super) fn far(&self, slot: SlotId) -> io::Result<OwnedFd> {
+        self.get(slot).pair.far()
     }
 
     /// Passes a connection to a slot.
-    pub(super) fn pass(&self, slot: u32, connection: OwnedFd) {
-        if let Some(outbox) = self.get(slot) {
-            outbox.pass(connection);
-        }
+    pub(super) fn pass(&self, slot: SlotId, connection: OwnedFd) {
+        self.get(slot).pass(connection);
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Outbox> {
-        self.outboxes.iter()
+    pub(super) fn counts(&self) -> PerSlot<SlotCounts> {
+        self.outboxes.map(|_, outbox| outbox.counts())
     }
 
     /// Waits until every connection is on its way.
     pub(super) async fn flushed(&self) {
-        for outbox in self.iter() {
+        for outbox in self.outboxes.values() {
             outbox.flushed().await;
         }
     }
 }
 
-fn keep(slot: u32, outbox: &Outbox, kept: &mut Kept) -> io::Result<()> {
+fn keep(slot: SlotId, outbox: &Outbox, kept: &mut Kept) -> io::Result<()> {
     kept.insert(near(slot), outbox.pair.near()?);
     kept.insert(far(slot), outbox.pair.far()?);
     Ok(())
 }
 
-fn near(slot: u32) -> String {
+fn near(slot: SlotId) -> String {
     format!("near-{slot}")
 }
 
-fn far(slot: u32) -> String {
+fn far(slot: SlotId) -> String {
     format!("far-{slot}")
 }
 
@@ -189,7 +185,7 @@ impl Outbox {
         }
     }
 
-    pub(super) fn counts(&self) -> SlotCounts {
+    fn counts(&self) -> SlotCounts {
         SlotCounts {
             selected: self.selected.load(Ordering::Relaxed),
             empty: 0,
@@ -234,7 +230,7 @@ async fn send(pair: &Pair, connection: &OwnedFd) -> io::Result<()> {
         let renewed = pair.renewed();
         match pair.send(connection) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // One that is replaced has room, since what waits in it is taken out.
+                // A pair that is replaced becomes writable, since what waits in it is taken out.
                 let watched = readiness::watch(pair.near()?, Interest::WRITABLE)?;
                 tokio::select! {
                     ready = watched.writable() => drop(ready?),

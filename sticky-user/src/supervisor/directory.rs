@@ -37,7 +37,7 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Opens it, or makes it. One that is there has to have this very mode.
+    /// Opens the directory, or makes it. A directory that is there has to have this very mode.
     pub(super) fn open(path: &Path, mode: Mode) -> Result<Self, String> {
         let this = Self::found_or_made(path, mode)?;
         let found = this.status()?;
@@ -51,9 +51,9 @@ impl Directory {
         Ok(this)
     }
 
-    /// Opens it, or makes it. What is wrong with the mode of one that is there is made right, and
-    /// one of the user `before` becomes this process's user's.
-    pub(super) fn open_or_mend(path: &Path, mode: Mode, before: u32) -> Result<Self, String> {
+    /// Opens the directory, or makes it. A directory that is there is given this mode, and where it
+    /// belongs to the user `before`, it becomes this process's user's.
+    pub(super) fn open_or_repair(path: &Path, mode: Mode, before: u32) -> Result<Self, String> {
         let this = Self::found_or_made(path, mode)?;
         let found = this.status()?;
         let user = geteuid();

@@ -4,9 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sticky_contract::SlotId;
+
 use super::manifest::ManifestError;
-use crate::keeper::KeeperError;
 use crate::steering;
+use crate::step::StepError;
 
 /// Why a supervisor cannot start, or ended other than asked.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +24,7 @@ pub enum Error {
     )]
     WorkerEnded {
         /// Its slot.
-        slot: u32,
+        slot: SlotId,
         /// How it ended.
         how: String,
         /// What may be the matter with it.
@@ -37,7 +39,7 @@ pub enum Error {
     )]
     WorkerNotReady {
         /// Its slot.
-        slot: u32,
+        slot: SlotId,
         /// How long it had.
         within: Duration,
     },
@@ -45,7 +47,7 @@ pub enum Error {
     #[error("cannot start the worker of slot {slot}")]
     Spawn {
         /// Its slot.
-        slot: u32,
+        slot: SlotId,
         /// What the kernel said.
         #[source]
         source: io::Error,
@@ -67,9 +69,6 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// The keeper cannot be started or reached.
-    #[error(transparent)]
-    Keeper(#[from] KeeperError),
     /// What an earlier supervisor noted does not fit.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -85,19 +84,7 @@ pub enum Error {
         /// Their processes.
         pids: String,
     },
-    /// A system call failed.
-    #[error("cannot {step}")]
-    System {
-        /// What was being done.
-        step: &'static str,
-        /// What the kernel said.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl Error {
-    pub(super) fn system(step: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::System { step, source }
-    }
+    /// Another step failed.
+    #[error(transparent)]
+    Step(#[from] StepError),
 }

@@ -1,7 +1,7 @@
-//! The file of each slot for the accept lease: the worker that has its lock accepts.
+//! The accept lease of each slot: a file whose lock says which worker may accept.
 //!
-//! Workers write into it what is for their successors, and may be hostile: it lies in memory, and its
-//! length is sealed.
+//! Workers write into the file what is for their successors, and may be hostile: the file lies in memory,
+//! and its length is sealed.
 
 use std::fs::File;
 use std::io;
@@ -11,58 +11,58 @@ use rustix::fs::{
     FlockOperation, MemfdFlags, SealFlags, fcntl_add_seals, flock, ftruncate, memfd_create,
 };
 use rustix::io::Errno;
+use sticky_contract::{PerSlot, SlotCount, SlotId};
 
 use crate::steering::Kept;
 
 /// What is not written takes no memory.
 const LENGTH: u64 = 4 * 1024 * 1024;
 
-/// One file for each slot.
+/// A file for each slot.
 #[derive(Debug)]
-pub(super) struct LeaseFiles(Vec<OwnedFd>);
+pub(super) struct LeaseFiles(PerSlot<OwnedFd>);
 
 impl LeaseFiles {
-    pub(super) fn open(slots: u32) -> io::Result<Self> {
-        (0..slots).map(|_| sealed()).collect::<io::Result<_>>().map(Self)
+    pub(super) fn open(slots: SlotCount) -> io::Result<Self> {
+        PerSlot::try_new(slots, |_| sealed()).map(Self)
     }
 
-    /// Takes over those that an earlier supervisor left.
-    pub(super) fn resume(slots: u32, left: &mut Kept) -> io::Result<Self> {
+    /// Takes over the leases that an earlier supervisor left.
+    pub(super) fn resume(slots: SlotCount, left: &mut Kept) -> io::Result<Self> {
         let take = |slot| left.remove(&name(slot)).ok_or(io::ErrorKind::NotFound.into());
-        (0..slots).map(take).collect::<io::Result<_>>().map(Self)
+        PerSlot::try_new(slots, take).map(Self)
     }
 
     /// Adds duplicates to what is kept for the next supervisor.
     pub(super) fn keep(&self, kept: &mut Kept) -> io::Result<()> {
-        for (slot, file) in (0..).zip(&self.0) {
+        for (slot, file) in self.0.iter() {
             kept.insert(name(slot), file.try_clone()?);
         }
         Ok(())
     }
 
-    /// For a worker of `slot`. Opened for each, since a lock belongs to what was opened.
-    pub(super) fn lend(&self, slot: u32) -> io::Result<File> {
-        let file = self.0.get(slot as usize).ok_or(io::ErrorKind::NotFound)?;
+    /// The lease for a worker of `slot`: opened for each worker, since a lock belongs to an open file.
+    pub(super) fn lend(&self, slot: SlotId) -> io::Result<File> {
+        let file = &self.0[slot];
         File::options().read(true).write(true).open(format!("/proc/self/fd/{}", file.as_raw_fd()))
     }
 
-    /// Sees to it that the next worker of `slot`, which has none, can have the lease: another file where
-    /// a program has the lock, to which a worker has given its descriptor. The name and the descriptor of
-    /// another file are returned, to be kept.
-    pub(super) fn free(&mut self, slot: u32) -> io::Result<Option<(String, &OwnedFd)>> {
+    /// Sees to it that the next worker of `slot`, which has none now, can have the lease. Where a program
+    /// holds the lock (to which a worker has given its descriptor), another file takes the place; its name
+    /// and descriptor are returned, to be kept.
+    pub(super) fn free(&mut self, slot: SlotId) -> io::Result<Option<(String, &OwnedFd)>> {
         match flock(self.lend(slot)?, FlockOperation::NonBlockingLockExclusive) {
             // Closed again, which unlocks it.
             Ok(()) => return Ok(None),
             Err(Errno::WOULDBLOCK) => {}
             Err(error) => return Err(error.into()),
         }
-        let place = self.0.get_mut(slot as usize).ok_or(io::ErrorKind::NotFound)?;
-        *place = sealed()?;
-        Ok(Some((name(slot), place)))
+        self.0[slot] = sealed()?;
+        Ok(Some((name(slot), &self.0[slot])))
     }
 }
 
-fn name(slot: u32) -> String {
+fn name(slot: SlotId) -> String {
     format!("accept-lease-{slot}")
 }
 
@@ -82,8 +82,8 @@ mod tests {
 
     #[test]
     fn its_length_stays() {
-        let leases = LeaseFiles::open(2).unwrap();
-        let file = leases.lend(1).unwrap();
+        let leases = LeaseFiles::open(SlotCount::default()).unwrap();
+        let file = leases.lend(SlotId::FIRST).unwrap();
         assert!(file.set_len(0).is_err() && file.set_len(8 << 40).is_err());
         file.write_all_at(b"last", LENGTH - 4).unwrap();
         assert!(file.write_at(b"beyond", LENGTH).is_err());
@@ -92,13 +92,14 @@ mod tests {
 
     #[test]
     fn a_lock_that_is_held_is_left_behind() {
-        let mut leases = LeaseFiles::open(1).unwrap();
-        assert!(leases.free(0).unwrap().is_none());
-        let (held, waiting) = (leases.lend(0).unwrap(), leases.lend(0).unwrap());
+        let slot = SlotId::FIRST;
+        let mut leases = LeaseFiles::open(SlotCount::default()).unwrap();
+        assert!(leases.free(slot).unwrap().is_none());
+        let (held, waiting) = (leases.lend(slot).unwrap(), leases.lend(slot).unwrap());
         let lock = |file: &File| flock(file, FlockOperation::NonBlockingLockExclusive);
         lock(&held).unwrap();
         assert_eq!(lock(&waiting), Err(Errno::WOULDBLOCK), "it is the same file");
-        assert!(leases.free(0).unwrap().is_some());
-        lock(&leases.lend(0).unwrap()).unwrap();
+        assert!(leases.free(slot).unwrap().is_some());
+        lock(&leases.lend(slot).unwrap()).unwrap();
     }
 }

@@ -1,9 +1,10 @@
-//! What a supervisor notes for the one that follows it.
+//! What a supervisor notes for the next one.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use sticky_contract::{PerSlot, SlotId};
 use sticky_ebpf::Mapping;
 
 use super::Settings;
@@ -11,8 +12,8 @@ use super::slot::{self, WorkerId};
 use crate::steering::{Mode, ModeChoice, Noted};
 use sticky_bus::Health;
 
-/// Another one, and the next supervisor does not try to understand the rest.
-const LAYOUT: u32 = 3;
+/// The layout of the note: a supervisor does not try to understand a note of another layout.
+const LAYOUT: u32 = 4;
 
 /// The port, and who serves it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,14 +21,13 @@ pub struct Manifest {
     layout: u32,
     pub(super) listen: SocketAddr,
     pub(super) mode: Mode,
-    pub(super) workers: u32,
     pub(super) ipv6_prefix: u8,
     embedded_bus: bool,
     user: Option<String>,
     pub(super) noted: Noted,
     /// How many supervisors there were before.
     pub(super) takeovers: u32,
-    pub(super) slots: Vec<SlotNote>,
+    pub(super) slots: PerSlot<SlotNote>,
 }
 
 /// One slot.
@@ -44,7 +44,7 @@ pub(super) struct WorkerNote {
     pub(super) id: WorkerId,
     pub(super) pid: u32,
     pub(super) ready: bool,
-    pub(super) adopts: bool,
+    pub(super) takes_redistributed: bool,
     /// Whether it was told to end.
     pub(super) told: bool,
     /// In milliseconds since 1970.
@@ -93,13 +93,12 @@ impl Manifest {
             layout: LAYOUT,
             listen,
             mode,
-            workers: mapping.slots().get(),
             ipv6_prefix: mapping.ipv6_prefix().bits(),
             embedded_bus: settings.embedded_bus,
             user: settings.user.as_ref().map(|user| user.name().into()),
             noted: Noted::default(),
             takeovers: 0,
-            slots: Vec::new(),
+            slots: PerSlot::new(mapping.slots(), |_| SlotNote::default()),
         }
     }
 
@@ -113,7 +112,12 @@ impl Manifest {
         if layout != LAYOUT {
             return Err(ManifestError::Layout);
         }
-        Ok(serde_json::from_str(note)?)
+        let manifest: Self = serde_json::from_str(note)?;
+        if !manifest.noted.fits(manifest.slots.count()) {
+            let why = "it names slots that its server does not have";
+            return Err(<serde_json::Error as serde::de::Error>::custom(why).into());
+        }
+        Ok(manifest)
     }
 
     /// Whether a supervisor with these settings can go on.
@@ -126,7 +130,8 @@ impl Manifest {
             asked.listen.set_port(self.listen.port());
         }
         let of = |it: &Self| {
-            let Self { listen, mode, workers, ipv6_prefix, embedded_bus, user, .. } = it;
+            let Self { listen, mode, slots, ipv6_prefix, embedded_bus, user, .. } = it;
+            let workers = slots.count();
             let bus = if *embedded_bus { "the embedded bus" } else { "Redis" };
             let user = user.as_deref().map(|user| format!(", --user {user}")).unwrap_or_default();
             format!(
@@ -138,7 +143,7 @@ impl Manifest {
         if there == asked {
             return Ok(());
         }
-        let workers = self.slots.iter().flat_map(|slot| &slot.workers);
+        let workers = self.slots.values().flat_map(|slot| &slot.workers);
         let pids: Vec<String> = workers.map(|worker| worker.pid.to_string()).collect();
         Err(ManifestError::Other { there, asked, pids: pids.join(" ") })
     }
@@ -147,7 +152,7 @@ impl Manifest {
 impl Manifest {
     /// The table of buckets that was in force: without the slots whose clients others serve.
     pub(super) fn in_force(&self, mapping: &Mapping) -> Mapping {
-        let away = |slot: u32| self.slots.get(slot as usize).is_some_and(|note| note.life.away);
+        let away = |slot: SlotId| self.slots.get(slot).is_some_and(|note| note.life.away);
         mapping.clone().without(away)
     }
 }
@@ -171,9 +176,51 @@ impl WorkerNote {
 mod tests {
     use proptest::prelude::*;
 
+    use sticky_contract::SlotCount;
+
     use super::*;
 
+    fn manifest(slots: SlotCount, noted: Noted) -> Manifest {
+        Manifest {
+            layout: LAYOUT,
+            listen: ([127, 0, 0, 1], 3000).into(),
+            mode: Mode::Cbpf,
+            ipv6_prefix: 64,
+            embedded_bus: true,
+            user: None,
+            noted,
+            takeovers: 0,
+            slots: PerSlot::new(slots, |_| SlotNote::default()),
+        }
+    }
+
     proptest! {
+        /// What is read names no slot that there is not, so that nothing indexes beyond the slots.
+        #[test]
+        fn a_note_of_slots_that_there_are_not_is_refused(
+            count in 1..=256_u32,
+            places in prop::collection::vec(prop::option::of(0..256_u32), 0..8),
+            listened in prop::collection::vec(0..256_u32, 0..8),
+        ) {
+            let slot = |number| SlotId::try_from(number).unwrap();
+            let is_right = places.iter().flatten().chain(&listened).all(|&number| number < count);
+            let places = places.iter().map(|place| place.map(slot)).collect();
+            let listened = listened.iter().copied().map(slot).collect();
+            let noted = Noted { places, listened };
+            let text = serde_json::to_string(&manifest(SlotCount::new(count).unwrap(), noted)).unwrap();
+            prop_assert_eq!(Manifest::read(&text).is_ok(), is_right);
+        }
+
+        /// Of a list of slots that is too long, or empty, or of slots with other numbers.
+        #[test]
+        fn a_note_with_as_many_slots_as_there_cannot_be_is_refused(count in prop_oneof![Just(0), 1..300_usize]) {
+            let mut note = serde_json::to_value(manifest(SlotCount::default(), Noted::default())).unwrap();
+            let slot = note["slots"][0].take();
+            note["slots"] = vec![slot; count].into();
+            prop_assert_eq!(Manifest::read(&note.to_string()).is_ok(), (1..=256).contains(&count));
+        }
+
+
         #[test]
         fn any_text_is_read_or_refused(text: String, number: u32) {
             let _ = Manifest::read(&text);

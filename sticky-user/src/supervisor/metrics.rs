@@ -14,23 +14,23 @@ use super::status::{SlotStatus, Status};
 use crate::steering::Counters;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Slot {
+struct SlotLabel {
     slot: u32,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct SlotOutcome {
+struct SlotOutcomeLabel {
     slot: u32,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Outcome {
+struct OutcomeLabel {
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Serving {
+struct ServingLabel {
     listen: String,
     mode: String,
 }
@@ -42,7 +42,7 @@ type Values<L> = Family<L, Gauge<i64, AtomicI64>>;
 pub(super) fn text(status: &Status) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("sticky");
     let Status { listen, mode, .. } = status;
-    let serving = Serving { listen: listen.to_string(), mode: mode.to_string() };
+    let serving = ServingLabel { listen: listen.to_string(), mode: mode.to_string() };
     gauge(&mut registry, "info", "What is served, and how", [(serving, 1)]);
     let uptime = Gauge::<f64, AtomicU64>::default();
     uptime.set(status.uptime_seconds);
@@ -50,9 +50,9 @@ pub(super) fn text(status: &Status) -> Result<String, fmt::Error> {
     let takeovers = Counter::<u64, AtomicU64>::default();
     takeovers.inc_by(status.takeovers.into());
     registry.register("takeovers", "Supervisors that served before this one", takeovers);
-    let strangers = Gauge::<i64, AtomicI64>::default();
-    strangers.set(i64::try_from(status.strangers).unwrap_or(i64::MAX));
-    registry.register("strangers", "Sockets of other programs on the port", strangers);
+    let foreign = Gauge::<i64, AtomicI64>::default();
+    foreign.set(i64::try_from(status.foreign_listeners.len()).unwrap_or(i64::MAX));
+    registry.register("foreign_listeners", "Sockets of other programs on the port", foreign);
     if let Some(counters) = &status.counters {
         connections(&mut registry, counters);
     }
@@ -72,12 +72,13 @@ fn connections(registry: &mut Registry, counters: &Counters) {
         ("unreadable", counters.unreadable),
         ("no_bucket", counters.no_bucket),
     ];
-    let dropped = dropped.map(|(outcome, count)| (Outcome { outcome }, count));
+    let dropped = dropped.map(|(outcome, count)| (OutcomeLabel { outcome }, count));
     counter(registry, "dropped", "Connection attempts dropped before a slot was known", dropped);
-    let by_slot = (0..).zip(&counters.slots).flat_map(|(slot, counts)| {
+    let by_slot = counters.slots.iter().flat_map(|(slot, counts)| {
+        let slot = slot.get();
         let outcomes =
             [("selected", counts.selected), ("empty", counts.empty), ("refused", counts.refused)];
-        outcomes.map(|(outcome, count)| (SlotOutcome { slot, outcome }, count))
+        outcomes.map(|(outcome, count)| (SlotOutcomeLabel { slot, outcome }, count))
     });
     counter(registry, "steered", "Connection attempts by slot and outcome", by_slot);
 }
@@ -110,8 +111,8 @@ fn buses(registry: &mut Registry, slots: &[SlotStatus]) {
     counter(registry, "clients_disconnected", help, disconnected);
 }
 
-fn label(status: &SlotStatus) -> Slot {
-    Slot { slot: status.slot }
+fn label(status: &SlotStatus) -> SlotLabel {
+    SlotLabel { slot: status.slot.get() }
 }
 
 fn counter<L: Label>(
@@ -154,12 +155,14 @@ impl<T> Label for T where
 mod tests {
     use super::*;
     use crate::steering::{Mode, SlotCounts};
+    use crate::supervisor::status::ForeignListenerStatus;
     use sticky_bus::Health;
+    use sticky_contract::{PerSlot, SlotId};
 
     #[test]
     fn everything_is_in_the_text() {
         let slot = SlotStatus {
-            slot: 0,
+            slot: SlotId::FIRST,
             state: "ready".into(),
             pid: Some(1),
             uptime_seconds: Some(1.0),
@@ -171,15 +174,27 @@ mod tests {
             queue_limit: Some(4096),
             bus: Some(Health { up: true, peers: 5, reconnects: 6, dropped: 8, disconnected: 9 }),
         };
+        let foreign = ForeignListenerStatus {
+            listen: "127.0.0.1:3000".parse().unwrap(),
+            uid: 1000,
+            socket: 41,
+            harmful: false,
+            effect: "gets none".into(),
+        };
         let counts = SlotCounts { selected: 7, empty: 0, refused: 1 };
-        let counters = Counters { runs: 8, slots: vec![counts], ..Counters::default() };
+        let counters = Counters {
+            runs: 8,
+            other_protocol: 0,
+            unreadable: 0,
+            no_bucket: 0,
+            slots: PerSlot::one(counts),
+        };
         let status = Status {
             gone_since: None,
             version: "1.2.3".into(),
             takeovers: 4,
             rolled_back: None,
-            strangers: 1,
-            stranger_list: Vec::new(),
+            foreign_listeners: vec![foreign],
             listen: "127.0.0.1:3000".parse().unwrap(),
             mode: Mode::FdPassing,
             refused: vec![],
@@ -202,7 +217,7 @@ mod tests {
             r#"sticky_slot_restarts_total{slot="0"} 2"#,
             r#"sticky_slot_away{slot="0"} 1"#,
             "sticky_takeovers_total 4",
-            "sticky_strangers 1",
+            "sticky_foreign_listeners 1",
             r#"sticky_slot_queue{slot="0"} 3"#,
             r#"sticky_bus_up{slot="0"} 1"#,
             r#"sticky_bus_peers{slot="0"} 5"#,

@@ -11,13 +11,14 @@ mod deadline;
 mod directory;
 mod error;
 mod fleet;
+mod handover;
 mod lease_files;
-mod legacy;
 mod limits;
 pub mod manifest;
 mod metrics;
 mod notify;
-mod output;
+mod notify_access;
+mod pending_updates;
 mod process;
 pub mod progress;
 mod run_dir;
@@ -26,13 +27,12 @@ mod settings;
 mod signals;
 pub mod slot;
 mod spawn;
-mod speakers;
 mod start;
 pub mod status;
 mod trial;
-mod untold;
 pub mod upgrade;
 mod user;
+mod worker_stderr;
 
 use sticky_sys::inherited::Descriptors;
 use tracing::error;
@@ -44,16 +44,17 @@ pub use user::{User, UserError};
 
 use self::signals::Signals;
 use self::upgrade::Rollback;
+use crate::step::Step as _;
 
 /// Serves until SIGTERM or SIGINT. Call it in a single-threaded tokio runtime.
 ///
 /// `announce` is called once, when every slot has a worker that is ready.
 pub async fn run(settings: &Settings, announce: impl FnOnce(&status::Status)) -> Result<(), Error> {
     // Before anything that would have to be undone.
-    let signals = Signals::install().map_err(Error::system("handle signals"))?;
+    let signals = Signals::install().step("handle signals")?;
     limits::raise_open_files();
     let passed = Descriptors::of_this_process();
-    let mut passed = passed.map_err(Error::system("read what was passed"))?;
+    let mut passed = passed.step("read what was passed")?;
     let rollback = Rollback::of_this_process(&mut passed);
     match start::fleet(settings, signals, &mut passed, &rollback).await {
         Ok(fleet) => fleet.serve(announce).await,

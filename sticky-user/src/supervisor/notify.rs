@@ -1,7 +1,7 @@
 //! The receiving ends of `NOTIFY_SOCKET`: what workers say of themselves.
 //!
 //! Each worker has a socket of its own, by which it is known who speaks. Workers of one user can write
-//! to each other's all the same, so the kernel is asked of each message whose it is.
+//! to each other's sockets all the same, so the kernel is asked which process sent each message.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,8 +18,8 @@ use tokio::net::UnixDatagram;
 use tokio::time::{Sleep, sleep};
 use tracing::error;
 
+use super::notify_access::NotifyAccess;
 use super::run_dir::RunDir;
-use super::speakers::Strangers;
 use sticky_bus::Health;
 use sticky_sys::credentials::{self, Received};
 
@@ -29,7 +29,7 @@ const LONGEST: usize = 4096;
 /// So many messages of a worker are heard at once.
 const AT_ONCE: usize = 64;
 
-/// After that many, how long a worker is not heard: one that says too much waits, and nobody else.
+/// After that many, how long a worker is not heard: a worker that says too much waits, and no other does.
 /// The same after a failure, such as no memory.
 const REST: Duration = Duration::from_millis(20);
 
@@ -41,7 +41,7 @@ pub(super) struct Notification {
     /// Whether it says that the worker does not hang.
     pub(super) alive: bool,
     /// Whether it says that the worker takes connections of slots that have none.
-    pub(super) adopts: bool,
+    pub(super) takes_redistributed: bool,
     /// How the worker's bus is doing, when it says so.
     pub(super) bus: Option<Health>,
 }
@@ -51,17 +51,17 @@ impl Notification {
         Self {
             ready: says(text, "READY=1"),
             alive: says(text, "WATCHDOG=1"),
-            adopts: says(text, message::REDISTRIBUTED),
+            takes_redistributed: says(text, message::REDISTRIBUTED),
             bus: bus(text),
         }
     }
 
     /// Adds what is said later.
     fn and(&mut self, later: Self) {
-        let Self { ready, alive, adopts, bus } = later;
+        let Self { ready, alive, takes_redistributed, bus } = later;
         self.ready |= ready;
         self.alive |= alive;
-        self.adopts |= adopts;
+        self.takes_redistributed |= takes_redistributed;
         self.bus = bus.or(self.bus);
     }
 }
@@ -69,13 +69,13 @@ impl Notification {
 /// The socket of one worker.
 #[derive(Debug)]
 pub(super) struct NotifySocket {
-    /// The one that has the name; and, where somebody removed that, the first that had it, to which
-    /// the worker may be connected. None where none could be opened yet.
+    /// The socket that has the name; and, where that name was removed and bound again, the first socket
+    /// that had it, to which the worker may be connected. Empty where none could be opened yet.
     sockets: Vec<UnixDatagram>,
     /// Its name in the directory of the workers' sockets.
     name: String,
     rest: Option<Pin<Box<Sleep>>>,
-    strangers: Strangers,
+    access: NotifyAccess,
 }
 
 impl NotifySocket {
@@ -86,17 +86,17 @@ impl NotifySocket {
         Self::of([socket], name)
     }
 
-    /// Those that an earlier supervisor opened, with all that waits in them: as they were
-    /// [cloned](Self::try_clone). Where they are none, it is to be [restored](Self::restore).
+    /// The sockets that an earlier supervisor opened, with all that waits in them: as they were
+    /// [cloned](Self::try_clone). Where there are none, a socket is to be [opened anew](Self::restore).
     pub(super) fn of(sockets: impl IntoIterator<Item = OwnedFd>, name: &str) -> io::Result<Self> {
         let sockets = sockets.into_iter().map(|socket| UnixDatagram::from_std(socket.into()));
         let sockets = sockets.collect::<io::Result<_>>()?;
         Ok(Self { sockets, ..Self::none(name.into()) })
     }
 
-    /// One that is to be opened yet.
+    /// Without a socket, which is to be opened yet.
     pub(super) fn none(name: String) -> Self {
-        Self { sockets: Vec::new(), name, rest: None, strangers: Strangers::default() }
+        Self { sockets: Vec::new(), name, rest: None, access: NotifyAccess::default() }
     }
 
     /// Opens it anew, where the worker looks for it and no longer finds it.
@@ -118,7 +118,7 @@ impl NotifySocket {
         !self.sockets.is_empty() && run_dir.has_for_workers(&self.name)
     }
 
-    /// Duplicates for the next supervisor: the one that has the name first.
+    /// Duplicates for the next supervisor: the socket that has the name first.
     pub(super) fn try_clone(&self) -> io::Result<Vec<OwnedFd>> {
         self.sockets.iter().map(|socket| socket.as_fd().try_clone_to_owned()).collect()
     }
@@ -130,7 +130,7 @@ impl NotifySocket {
                 ready!(rest.as_mut().poll(cx));
                 self.rest = None;
             }
-            // All of them, so that each wakes whoever waits here.
+            // All of them are polled, so that each wakes this task.
             let ready = self.sockets.iter().filter(|it| it.poll_recv_ready(cx).is_ready()).count();
             if ready == 0 {
                 return Poll::Pending;
@@ -144,14 +144,14 @@ impl NotifySocket {
     /// What `worker` has said, as far as it is heard in a moment.
     pub(super) fn hear(&mut self, worker: u32) -> Option<Notification> {
         let mut said = None;
-        self.strangers.begin();
+        self.access.begin();
         for socket in &self.sockets {
             let ended = (0..AT_ONCE).find_map(|_| match receive(socket) {
                 Ok(message) => {
                     let message = message.filter(|it| {
-                        it.sender.is_some_and(|sender| self.strangers.allow(sender, worker))
+                        it.sender.is_some_and(|sender| self.access.allow(sender, worker))
                     });
-                    if let Some(Message { said: more, .. }) = message {
+                    if let Some(NotificationFrom { said: more, .. }) = message {
                         said.get_or_insert_with(Notification::default).and(more);
                     }
                     None
@@ -174,19 +174,19 @@ impl NotifySocket {
     }
 }
 
-struct Message {
+struct NotificationFrom {
     sender: Option<Pid>,
     said: Notification,
 }
 
-fn receive(socket: &UnixDatagram) -> io::Result<Option<Message>> {
+fn receive(socket: &UnixDatagram) -> io::Result<Option<NotificationFrom>> {
     let mut text = [0; LONGEST];
     let Received { length, truncated, sender } = credentials::receive(socket, &mut text)?;
     if truncated {
         return Ok(None);
     }
     let said = Notification::of(text.get(..length).unwrap_or_default());
-    Ok(Some(Message { sender, said }))
+    Ok(Some(NotificationFrom { sender, said }))
 }
 
 /// Lines of `NAME=value`; unknown ones are ignored, as `sd_notify(3)` asks.
@@ -238,7 +238,12 @@ mod tests {
         let health = Health { up: true, ..Health::default() };
         said.and(Notification { alive: true, bus: Some(health), ..Notification::default() });
         said.and(Notification::default());
-        let all = Notification { ready: true, alive: true, adopts: false, bus: Some(health) };
+        let all = Notification {
+            ready: true,
+            alive: true,
+            takes_redistributed: false,
+            bus: Some(health),
+        };
         assert_eq!(said, all);
     }
 

@@ -65,7 +65,7 @@ impl Process {
         Self::of(pid, pidfd_open(pid_of(guard)?, PidfdFlags::NONBLOCK)?, ended)
     }
 
-    /// Watches a child that leads a process group and has no guard: its group ends with it.
+    /// Watches a child that leads a process group and has no guard: the group ends with the child.
     pub(super) fn unguarded(
         pid: u32,
         ended: impl FnOnce(Ended) + Send + 'static,
@@ -102,7 +102,7 @@ impl Process {
         let both =
             || -> io::Result<_> { Ok((watch(&guard)?, worker.as_ref().map(watch).transpose()?)) };
         let (exit, of_worker) = both().inspect_err(|_| {
-            // Nobody would know of its end. One that has ended is fine.
+            // Nobody would notice the end of this guard. An error: the guard has ended already.
             let _ = pidfd_send_signal(&guard, Signal::KILL);
         })?;
         let watcher = tokio::spawn(async move {
@@ -157,7 +157,7 @@ async fn end(process: &Watched<OwnedFd>) -> io::Result<()> {
 
 /// The worker has ended, and its guard is to follow: it may have been stopped (SIGSTOP).
 async fn hurry(guard: &Watched<OwnedFd>, group: Pid) {
-    // One that has ended is fine.
+    // An error: the guard has ended already.
     let _ = pidfd_send_signal(guard.get_ref(), Signal::CONT);
     if timeout(GUARD_PATIENCE, end(guard)).await.is_err() {
         warn!(

@@ -1,6 +1,7 @@
 //! What becomes of a reload, step by step: the lines that `POST /reload` answers with.
 
 use serde::{Deserialize, Serialize};
+use sticky_contract::SlotId;
 
 /// A step of a reload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,19 +10,19 @@ pub enum Progress {
     /// A new worker starts beside the one that serves.
     Starting {
         /// The slot.
-        slot: u32,
+        slot: SlotId,
     },
     /// It serves, and its predecessor drains.
     Serving {
         /// The slot.
-        slot: u32,
+        slot: SlotId,
         /// The new worker.
         pid: Option<u32>,
     },
     /// Its predecessor has gone, and it has stayed and taken the connections that came.
     Replaced {
         /// The slot.
-        slot: u32,
+        slot: SlotId,
     },
     /// All workers have been replaced.
     Done {
@@ -32,7 +33,7 @@ pub enum Progress {
     /// that follow.
     Failed {
         /// The slot.
-        slot: u32,
+        slot: SlotId,
         /// Why.
         why: String,
     },
@@ -40,7 +41,7 @@ pub enum Progress {
     /// only one by then; the slots that are left keep their workers.
     Stopped {
         /// The slot.
-        slot: u32,
+        slot: SlotId,
         /// What became of its new worker.
         why: String,
         /// How many slots are left.

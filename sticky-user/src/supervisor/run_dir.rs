@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, FlockOperation, Mode, flock};
 use rustix::net::SocketType;
 use rustix::process::geteuid;
+use sticky_contract::SlotId;
 
 use super::directory::Directory;
 use super::slot::WorkerId;
 use super::{Error, User};
-use sticky_bus::mesh;
+use sticky_bus::mesh_sockets;
 
 /// The path of a Unix socket has room for 108 bytes, the last of them zero.
 const LONGEST_PATH: usize = 107;
@@ -86,7 +87,7 @@ impl RunDir {
         }
         let path = beside(self.directory.path());
         // Earlier versions gave it to the workers' user.
-        let directory = Directory::open_or_mend(&path, PASSABLE, user.uid());
+        let directory = Directory::open_or_repair(&path, PASSABLE, user.uid());
         let directory = directory.map_err(|why| wrong(&path, why))?;
         self.others = Some((user.clone(), directory));
         Ok(())
@@ -208,7 +209,7 @@ impl RunDir {
 
 /// The name of a worker's notify socket. Of the workers that are there at a time, no two have the
 /// same.
-pub(super) fn notify(slot: u32, id: WorkerId) -> String {
+pub(super) fn notify(slot: SlotId, id: WorkerId) -> String {
     format!("notify-{slot}-{}.sock", id % (1 << 16))
 }
 
@@ -261,6 +262,6 @@ fn is_ours(name: &OsStr) -> bool {
     };
     // Turn files and the one notify socket are of earlier versions.
     [LOCK, KEEPER, "notify.sock"].iter().any(|ours| name == *ours)
-        || mesh::is_socket(name)
+        || mesh_sockets::is_name(name)
         || of_a_slot().is_some()
 }

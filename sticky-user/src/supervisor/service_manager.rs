@@ -2,8 +2,8 @@
 //! processes of the service are killed.
 //!
 //! systemd hands back what it was given when it starts the service again (`FileDescriptorStoreMax=`
-//! in the unit; `sd_notify(3)`, FDSTORE=1). One that does not read holds up nothing: it is told when
-//! it reads again.
+//! in the unit; `sd_notify(3)`, FDSTORE=1). A service manager that does not read holds up nothing: it
+//! is told when it reads again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::env;
@@ -23,8 +23,8 @@ use tokio::io::Interest;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::untold::{Next, Untold};
-use crate::keeper::Estate;
+use super::pending_updates::{PendingUpdates, Update};
+use crate::keeper::Handover;
 use sticky_contract::notify;
 use sticky_sys::inherited::Descriptors;
 use sticky_sys::readiness::{self, Watched};
@@ -48,12 +48,12 @@ pub(super) struct ServiceManager {
     /// Where descriptors are stored.
     note: Option<File>,
     states: VecDeque<String>,
-    untold: Untold<OwnedFd>,
-    /// It did not take what this was to tell.
+    pending: PendingUpdates<OwnedFd>,
+    /// The service manager did not take the last message.
     crowded: Option<Crowded>,
 }
 
-/// What tells that it reads again: its socket, where it is known.
+/// What tells that the service manager reads again: its socket, where it is known.
 #[derive(Debug)]
 struct Crowded(Option<Watched<OwnedFd>>);
 
@@ -65,13 +65,13 @@ impl ServiceManager {
             None
         });
         let wanted = at.is_some() && env::var("FDSTORE").is_ok_and(|most| most != "0");
-        let (states, untold) = (VecDeque::new(), Untold::default());
-        let mut this = Self { at, note: None, states, untold, crowded: None };
+        let (states, pending) = (VecDeque::new(), PendingUpdates::default());
+        let mut this = Self { at, note: None, states, pending, crowded: None };
         if wanted {
             let note = File::from(memfd_create("sticky-note", MemfdFlags::CLOEXEC)?);
             // That of a supervisor before this one, in the same place.
             this.state(&[NotifyState::FdStoreRemove, NotifyState::FdName(&full(NOTE))]);
-            this.untold.keep(NOTE, note.try_clone()?.into());
+            this.pending.keep(NOTE, note.try_clone()?.into());
             this.note = Some(note);
             this.flush();
         }
@@ -79,7 +79,7 @@ impl ServiceManager {
     }
 
     /// What systemd hands back; `None` where that is nothing.
-    pub(super) fn take(passed: &mut Descriptors) -> io::Result<Option<Estate>> {
+    pub(super) fn take(passed: &mut Descriptors) -> io::Result<Option<Handover>> {
         let mut descriptors: BTreeMap<String, OwnedFd> = passed
             .take_all(PREFIX)
             .into_iter()
@@ -91,13 +91,13 @@ impl ServiceManager {
         let (mut file, mut note) = (File::from(note), String::new());
         file.rewind()?;
         file.read_to_string(&mut note)?;
-        Ok((!note.is_empty()).then_some(Estate { descriptors, note }))
+        Ok((!note.is_empty()).then_some(Handover { descriptors, note }))
     }
 
-    /// It stores what has these names already, where it stores anything.
-    pub(super) fn know(&mut self, names: impl IntoIterator<Item = String>) {
+    /// The service manager stores what has these names already, where it stores anything.
+    pub(super) fn assume_stored(&mut self, names: impl IntoIterator<Item = String>) {
         if self.note.is_some() {
-            self.untold.know(names);
+            self.pending.assume_stored(names);
         }
     }
 
@@ -113,7 +113,7 @@ impl ServiceManager {
             return;
         }
         match descriptor.try_clone_to_owned() {
-            Ok(descriptor) => self.untold.keep(name, descriptor),
+            Ok(descriptor) => self.pending.keep(name, descriptor),
             Err(error) => warn!("cannot store {name} with the service manager: {error}"),
         }
         self.flush();
@@ -121,7 +121,7 @@ impl ServiceManager {
 
     /// Removes a descriptor.
     pub(super) fn forget(&mut self, name: &str) {
-        self.untold.forget(name);
+        self.pending.forget(name);
         self.flush();
     }
 
@@ -131,7 +131,7 @@ impl ServiceManager {
             return;
         };
         let write = || -> io::Result<()> {
-            // Whoever reads a half of it refuses it: it is JSON.
+            // A supervisor that reads half of the note refuses it: the note is JSON.
             note.set_len(0)?;
             note.write_all_at(text.as_bytes(), 0)
         };
@@ -140,8 +140,8 @@ impl ServiceManager {
         }
     }
 
-    /// Goes on telling as soon as it reads again; never resolves.
-    pub(super) async fn told(&mut self) {
+    /// Goes on telling as soon as the service manager reads again; never resolves.
+    pub(super) async fn keep_telling(&mut self) {
         loop {
             match &self.crowded {
                 None => future::pending().await,
@@ -160,10 +160,10 @@ impl ServiceManager {
 
     /// Removes everything: the end of serving. Waits for it, for some time.
     pub(super) async fn clear(mut self) {
-        self.untold.forget_all();
+        self.pending.forget_all();
         self.flush();
-        if self.crowded.is_some() && timeout(LAST_WORDS, self.told()).await.is_err() {
-            let told = self.states.is_empty() && self.untold.is_empty();
+        if self.crowded.is_some() && timeout(LAST_WORDS, self.keep_telling()).await.is_err() {
+            let told = self.states.is_empty() && self.pending.is_empty();
             if !told {
                 warn!("the service manager did not read the last words within {LAST_WORDS:?}");
             }
@@ -186,21 +186,21 @@ impl ServiceManager {
             return;
         };
         while self.crowded.is_none() {
-            // Of one name, it would hold both, and hand back either.
-            let in_the_way = self.untold.in_the_way();
-            let (text, descriptor) = match (self.states.front(), self.untold.next()) {
+            // Of two descriptors with one name, systemd would hold both, and hand back either.
+            let must_forget_first = self.pending.must_forget_first();
+            let (text, descriptor) = match (self.states.front(), self.pending.next()) {
                 (Some(state), _) => (state.clone(), None),
-                (None, Some(Next::Keep(name, _))) if in_the_way.is_some() => {
+                (None, Some(Update::Keep(name, _))) if must_forget_first.is_some() => {
                     (lines(&[NotifyState::FdStoreRemove, NotifyState::FdName(&full(name))]), None)
                 }
-                (None, Some(Next::Keep(name, descriptor))) => {
+                (None, Some(Update::Keep(name, descriptor))) => {
                     let store = [NotifyState::FdStore, NotifyState::FdName(&full(name))];
                     (lines(&store), Some(descriptor.as_fd()))
                 }
-                (None, Some(Next::Forget(name))) => {
+                (None, Some(Update::Forget(name))) => {
                     (lines(&[NotifyState::FdStoreRemove, NotifyState::FdName(&full(name))]), None)
                 }
-                (None, Some(Next::Note(_)) | None) => return,
+                (None, Some(Update::Note(_)) | None) => return,
             };
             match send(at, &text, descriptor) {
                 Ok(Some(crowded)) => {
@@ -214,8 +214,8 @@ impl ServiceManager {
             if self.states.pop_front().is_some() {
                 continue;
             }
-            if !self.untold.made_way() {
-                self.untold.told();
+            if !self.pending.forgot_first() {
+                self.pending.sent();
             }
         }
     }
@@ -233,7 +233,7 @@ fn lines(states: &[NotifyState<'_>]) -> String {
     })
 }
 
-/// Never waits; what it gives tells when to try again.
+/// Sends without waiting; the result tells when to try again.
 fn send(
     at: &SocketAddrUnix,
     text: &str,

@@ -1,7 +1,7 @@
 //! The signals of a supervisor.
 //!
 //! They are blocked for good and read from a descriptor: none is in between when the process
-//! becomes another program (`execve`). What was not read is pending, and is read by that one.
+//! becomes another program (`execve`). A signal that was not read is pending, and is read by that program.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

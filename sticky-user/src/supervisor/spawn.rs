@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use sticky_contract::SlotId;
 use tracing::debug;
 
 use super::Settings;
 use super::bus_sockets::BusSockets;
 use super::lease_files::LeaseFiles;
-use super::output;
+use super::worker_stderr;
 use crate::launch::THIS_BINARY;
-use crate::steering::Steering;
+use crate::steering::{Lend, Mode};
 use sticky_contract::{descriptor, variable};
 use sticky_sys::inherited;
 
@@ -45,14 +46,14 @@ pub(super) struct Launched {
     pub(super) pid: u32,
     /// Its parent, which ends when nothing of the worker is left.
     guard: Child,
-    gate: ChildStdin,
+    go: ChildStdin,
 }
 
 impl Launched {
-    /// Lets it go on: whoever takes over from this supervisor can find it. Until then it ends when
-    /// the supervisor does.
+    /// Lets the process go on: the next supervisor can find it. Until then it ends when this supervisor
+    /// does.
     pub(super) fn go(mut self) -> io::Result<()> {
-        self.gate.write_all(b"\n")
+        self.go.write_all(b"\n")
     }
 
     /// The pid of its guard.
@@ -60,7 +61,7 @@ impl Launched {
         self.guard.id()
     }
 
-    /// It is not to be: nobody would know of its end.
+    /// Ends the process, whose end nobody would notice.
     pub(super) fn abandon(self) {
         abandon(self.guard);
     }
@@ -78,21 +79,22 @@ pub(super) fn keeper() -> Command {
 
 /// What all workers are started with.
 #[derive(Clone, Copy)]
-pub(super) struct Workshop<'a> {
+pub(super) struct Spawner<'a> {
     pub(super) settings: &'a Settings,
     /// The directory of the workers' sockets.
     pub(super) workers: &'a Path,
-    pub(super) steering: &'a dyn Steering,
+    pub(super) mode: Mode,
+    pub(super) lend: &'a dyn Lend,
     pub(super) bus: Option<&'a BusSockets>,
     pub(super) leases: &'a LeaseFiles,
 }
 
-impl Workshop<'_> {
+impl Spawner<'_> {
     /// Starts a worker for `slot`, by way of its guard (`sticky guard`), which ends what the worker
     /// leaves, and the launcher (`sticky launch`), which sets `LISTEN_PID` to its own pid, waits for
     /// [`Launched::go`] and becomes the worker. `notify` is the name of the socket on which the supervisor
     /// hears it.
-    pub(super) fn start(self, slot: u32, notify: &str) -> io::Result<Launched> {
+    pub(super) fn start(self, slot: SlotId, notify: &str) -> io::Result<Launched> {
         let settings = self.settings;
         let mut command = Command::new(THIS_BINARY);
         command.arg0("sticky").args(["guard", "--", "--wait"]);
@@ -113,20 +115,20 @@ impl Workshop<'_> {
             .envs(settings.environment.iter().map(|(name, value)| (name, value)))
             .env(variable::SLOT, slot.to_string())
             .env(variable::WORKERS, settings.plan.mapping.slots().to_string())
-            .env(variable::MODE, self.steering.mode().name())
+            .env(variable::MODE, self.mode.name())
             .env(variable::DRAIN_TIMEOUT, drain_timeout)
             .env("NOTIFY_SOCKET", self.workers.join(notify))
             .stdin(Stdio::piped())
             // The guard's alone, on which it tells the worker's pid.
             .stdout(Stdio::piped())
-            .stderr(output::for_workers()?);
+            .stderr(worker_stderr::open()?);
         if let Some(watchdog) = settings.watchdog {
             command.env("WATCHDOG_USEC", watchdog.as_micros().to_string());
         }
         self.pass(&mut command, slot)?;
         let mut guard = command.spawn()?;
         match (told(&mut guard), guard.stdin.take()) {
-            (Ok(pid), Some(gate)) => Ok(Launched { pid, guard, gate }),
+            (Ok(pid), Some(go)) => Ok(Launched { pid, guard, go }),
             (told, _) => {
                 abandon(guard);
                 Err(told.err().unwrap_or(io::ErrorKind::BrokenPipe.into()))
@@ -135,11 +137,11 @@ impl Workshop<'_> {
     }
 
     /// The slot's socket as under systemd, so that any program can use it. What only programs that
-    /// know of it can use comes behind: one that accepts on all of `LISTEN_FDS` shall not trip.
-    fn pass(self, command: &mut Command, slot: u32) -> io::Result<()> {
+    /// know of it can use comes behind: a program that accepts on all of `LISTEN_FDS` shall not trip.
+    fn pass(self, command: &mut Command, slot: SlotId) -> io::Result<()> {
         let mut names = Vec::new();
         let mut descriptors: Vec<OwnedFd> = Vec::new();
-        for lent in self.steering.lend(slot)? {
+        for lent in self.lend.lend(slot)? {
             names.push(lent.name);
             descriptors.push(lent.descriptor);
         }

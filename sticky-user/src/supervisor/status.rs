@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+use sticky_contract::SlotId;
 
 use super::manifest::{Manifest, ManifestError};
 use super::slot::WorkerId;
 use crate::keeper::Vacancy;
-use crate::listener::Stranger;
+use crate::listener::ForeignListener;
 use crate::steering::{Counters, Mode};
 use sticky_bus::Health;
 
@@ -38,10 +39,8 @@ pub struct Status {
     /// Why the last upgrade was undone, where it was.
     pub rolled_back: Option<String>,
     /// Sockets of other programs that listen on the port.
-    pub strangers: usize,
-    /// Each of them.
     #[serde(default)]
-    pub stranger_list: Vec<StrangerStatus>,
+    pub foreign_listeners: Vec<ForeignListenerStatus>,
     /// Each slot.
     pub slots: Vec<SlotStatus>,
     /// What was decided so far; `null` where the mode does not count.
@@ -50,10 +49,10 @@ pub struct Status {
 
 /// A socket of another program.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StrangerStatus {
+pub struct ForeignListenerStatus {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The user whose it is.
+    /// The user that opened it.
     pub uid: u32,
     /// The number of the socket, as in `/proc/PID/fd`.
     pub socket: u64,
@@ -63,14 +62,14 @@ pub struct StrangerStatus {
     pub effect: String,
 }
 
-impl StrangerStatus {
-    pub(super) fn of(stranger: &Stranger) -> Self {
+impl ForeignListenerStatus {
+    pub(super) fn of(foreign: &ForeignListener) -> Self {
         Self {
-            listen: stranger.address,
-            uid: stranger.uid,
-            socket: stranger.inode,
-            harmful: stranger.is_harmful(),
-            effect: stranger.takes.to_string(),
+            listen: foreign.address,
+            uid: foreign.uid,
+            socket: foreign.inode,
+            harmful: foreign.is_harmful(),
+            effect: foreign.takes.to_string(),
         }
     }
 }
@@ -88,7 +87,7 @@ pub struct Refused {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SlotStatus {
     /// Its number.
-    pub slot: u32,
+    pub slot: SlotId,
     /// Where it stands; `ready` when it is served.
     pub state: String,
     /// Its worker's process, when it has one.
@@ -115,7 +114,7 @@ impl Status {
     /// What is known where there is no supervisor.
     pub fn left(vacancy: &Vacancy) -> Result<Self, ManifestError> {
         let manifest = Manifest::read(&vacancy.note)?;
-        let slots = (0..).zip(&manifest.slots).map(|(slot, noted)| {
+        let slots = manifest.slots.iter().map(|(slot, noted)| {
             let living = |id: Option<WorkerId>| {
                 let mut workers = noted.workers.iter().filter(|it| Some(it.id) == id);
                 workers.find(|it| vacancy.workers.contains(&it.pid))
@@ -140,15 +139,14 @@ impl Status {
             listen: manifest.listen,
             mode: manifest.mode,
             refused: Vec::new(),
-            workers: manifest.workers,
+            workers: manifest.slots.count().get(),
             ipv6_prefix: manifest.ipv6_prefix,
             pid: vacancy.supervisor.unwrap_or_default(),
             gone_since: Some(vacancy.since.clone()),
             uptime_seconds: 0.0,
             takeovers: manifest.takeovers,
             rolled_back: None,
-            strangers: 0,
-            stranger_list: Vec::new(),
+            foreign_listeners: Vec::new(),
             slots: slots.collect(),
             counters: None,
         })

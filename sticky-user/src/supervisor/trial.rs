@@ -62,7 +62,7 @@ pub(super) async fn try_out(
     let mut has_ended = false;
     let said = async {
         let told = async {
-            // One that does not read is judged by what it says.
+            // A program that does not read the note is judged by what it says.
             let _ = tell(stdin, note.as_bytes()).await;
             Ok(())
         };
@@ -86,7 +86,7 @@ pub(super) async fn try_out(
     // What it has said may outlast it.
     if !matches!(outcome, Outcome::Said { .. }) && !has_ended {
         process.signal(rustix::process::Signal::KILL);
-        // One that the kernel does not let go of is left to it.
+        // A process that the kernel does not let go of is left to it.
         let _ = timeout(END, ended).await;
     }
     let said = match outcome {

@@ -46,8 +46,8 @@ impl Worker {
             Backlogs::of_this_process().set_limit(bytes);
         }
         Ok(Self {
-            slot: inherited.slot,
-            slots: inherited.slots,
+            slot: inherited.slot.get(),
+            slots: inherited.slots.get(),
             mode: inherited.mode,
             drain: Drain::new(inherited.drain_timeout.unwrap_or(DRAIN_TIMEOUT)),
             passed: Passed { source: inherited.source, redistributed: inherited.redistributed },
@@ -91,7 +91,7 @@ impl Worker {
     }
 
     /// What carries broadcasts to the other workers: the Redis server that the supervisor names, else
-    /// the embedded bus, else [`Bus::Alone`]. It is joined at the first call.
+    /// the embedded bus, else [`Bus::alone`]. It is joined at the first call.
     ///
     /// ```no_run
     /// use socketioxide::SocketIo;

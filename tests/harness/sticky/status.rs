@@ -13,8 +13,7 @@ pub struct Status {
     pub mode: Mode,
     pub workers: u32,
     pub pid: u32,
-    pub strangers: usize,
-    pub stranger_list: Vec<Stranger>,
+    pub foreign_listeners: Vec<ForeignListener>,
     pub takeovers: u32,
     pub rolled_back: Option<String>,
     pub refused: Vec<Refused>,
@@ -25,7 +24,7 @@ pub struct Status {
 /// A socket of another program on the port.
 #[derive(Debug, Deserialize)]
 #[allow(missing_docs, reason = "named as in the JSON, which the product documents")]
-pub struct Stranger {
+pub struct ForeignListener {
     pub listen: std::net::SocketAddr,
     pub uid: u32,
     pub socket: u64,

@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 
 use harness::rights::{Right, missing};
-use harness::{Clients, Cluster, Mode, Namespace, Redis, Sticky, StickyOptions, binaries};
+use harness::{
+    Clients, Cluster, Mode, Namespace, Redis, Sticky, StickyOptions, binaries, wait_until,
+};
 use serde_json::{Value, json};
 
 use super::{ids, join, one_at_each_slot, patient, said, say, settle};
@@ -143,5 +145,43 @@ fn a_cluster_carries_broadcasts_too() {
     for client in &all {
         client.assert_well();
     }
+    sticky.stop();
+}
+
+/// In a cluster, all that the bus says goes through the hash slot of this channel.
+const CHANNEL: &str = "{socket.io}-request#/#";
+
+#[test]
+fn a_cluster_hands_the_bus_to_another_node() {
+    follows(|cluster| cluster.hand_over(CHANNEL));
+}
+
+#[test]
+fn a_replica_takes_the_place_of_the_node_that_has_the_bus() {
+    // The old one goes on to carry what is said, so that only a look at the cluster tells.
+    follows(|cluster| cluster.fail_over(CHANNEL));
+}
+
+fn follows(moves: impl FnOnce(&mut Cluster)) {
+    let mut cluster = Cluster::start("127.0.0.1");
+    let sticky = patient().with("--redis", cluster.urls()).start();
+    let clients = Clients::new();
+    let all = one_at_each_slot(&sticky, &clients);
+    join("tea", &all);
+    moves(&mut cluster);
+    wait_until("every worker has followed", || {
+        let status = sticky.status();
+        let mut buses = status.slots.iter().map(|slot| slot.bus.unwrap());
+        buses.all(|bus| bus.up && bus.reconnects > 0 && bus.peers == 3).then_some(())
+    });
+    for speaker in &all {
+        say(speaker, json!({ "to": ["tea"] }), format!("by slot {}", speaker.welcome.slot));
+        settle(speaker, &all);
+    }
+    for client in &all {
+        assert_eq!(said(client), ["by slot 0", "by slot 1", "by slot 2", "by slot 3"]);
+        client.assert_well();
+    }
+    assert_eq!(super::fetch(&all[0], json!({ "to": ["tea"] })), ids(&all));
     sticky.stop();
 }

@@ -23,6 +23,7 @@ macro_rules! over_both_buses {
 }
 
 mod acks;
+mod client_library;
 mod crash;
 mod hostile;
 mod hosts;

@@ -23,7 +23,7 @@ fn is_there(process: u32) -> bool {
     status.is_ok_and(|status| !status.contains("State:\tZ"))
 }
 
-/// One that has left the worker's group and session, has the accept lease and takes connections.
+/// A process that has left the worker's group and session, has the accept lease and takes connections.
 fn ends_with_its_worker(mode: Mode) {
     if missing(Right::Root) {
         return;

@@ -1,4 +1,4 @@
-//! Accounts without connections.
+//! Backlogs without connections.
 
 use std::future::Future;
 use std::pin::pin;
@@ -10,7 +10,8 @@ use std::time::Duration;
 use socketioxide_core::Sid;
 use tokio::time::{Instant, advance};
 
-use super::{Backlog, Backlogs, HURRY, PACKET, PATIENCE, UNFETCHED};
+use super::limits::{CLIENT_TIMEOUT, PACKET, PRESSED_CLIENT_TIMEOUT, UNFETCHED};
+use super::{Backlog, Backlogs};
 
 /// Packets weigh something as well.
 const LIMIT: usize = 4 * PACKET;
@@ -31,16 +32,16 @@ async fn a_broadcast_waits_until_half_has_left() {
     let ((id, client), (other, _idle)) = (session(&backlogs), session(&backlogs));
     let begin = Instant::now();
     client.put(LIMIT - PACKET - 1);
-    assert_eq!(backlogs.room(|| vec![id, other, Sid::new()]).await.len(), 2);
+    assert_eq!(backlogs.capacity(|| vec![id, other, Sid::new()]).await.len(), 2);
     client.put(1);
-    let mut room = pin!(backlogs.room(|| vec![id, other]));
-    assert!(poll(room.as_mut()).is_pending());
+    let mut capacity = pin!(backlogs.capacity(|| vec![id, other]));
+    assert!(poll(capacity.as_mut()).is_pending());
     // Both have left but for half of the limit, and one byte.
     client.took(1, LIMIT / 2 - 1);
-    assert!(poll(room.as_mut()).is_pending());
+    assert!(poll(capacity.as_mut()).is_pending());
     client.took(0, 1);
-    assert!(poll(room.as_mut()).is_ready());
-    assert!(begin.elapsed() < PATIENCE && !client.is_given_up());
+    assert!(poll(capacity.as_mut()).is_ready());
+    assert!(begin.elapsed() < CLIENT_TIMEOUT && !client.is_given_up());
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,10 +58,10 @@ async fn one_that_takes_nothing_is_given_up_and_all_of_them_at_once() {
     }
     for (id, client) in &sessions {
         client.put(LIMIT / 2);
-        backlogs.room(|| vec![*id]).await;
+        backlogs.capacity(|| vec![*id]).await;
         assert!(client.is_given_up());
     }
-    assert!(begin.elapsed() < PATIENCE + Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < CLIENT_TIMEOUT + Duration::from_secs(1), "{:?}", begin.elapsed());
     assert!(ended.load(Ordering::Relaxed));
     assert_eq!(*backlogs.given_up().borrow(), 100);
 }
@@ -78,11 +79,15 @@ async fn one_that_takes_too_little_is_given_up() {
         }
     };
     tokio::select! {
-        _ = backlogs.room(|| vec![id]) => {}
+        _ = backlogs.capacity(|| vec![id]) => {}
         () = trickle => {}
     }
     assert!(client.is_given_up());
-    assert!((PATIENCE..PATIENCE * 2).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+    assert!(
+        (CLIENT_TIMEOUT..CLIENT_TIMEOUT * 2).contains(&begin.elapsed()),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,8 +96,8 @@ async fn while_messages_pile_up_there_is_less_time() {
     let (id, client) = session(&backlogs);
     client.put(LIMIT);
     let begin = Instant::now();
-    tokio::join!(backlogs.room(|| vec![id]), async { backlogs.hurry(true) });
-    assert!(client.is_given_up() && begin.elapsed() < HURRY * 2);
+    tokio::join!(backlogs.capacity(|| vec![id]), async { backlogs.set_pressed(true) });
+    assert!(client.is_given_up() && begin.elapsed() < PRESSED_CLIENT_TIMEOUT * 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,8 +105,8 @@ async fn a_client_is_not_heard_while_it_sends_and_sends_in_order() {
     let backlogs = Backlogs::new(LIMIT);
     let (id, sender) = session(&backlogs);
     let context = Context::from_waker(Waker::noop());
-    let first = backlogs.turn(Some(id), &()).await;
-    let mut second = pin!(backlogs.turn(Some(id), &()));
+    let first = backlogs.send_permit(Some(id), &()).await;
+    let mut second = pin!(backlogs.send_permit(Some(id), &()));
     let mut bring = pin!(sender.may_bring(1, 1));
     assert!(poll(second.as_mut()).is_pending() && poll(bring.as_mut()).is_pending());
     assert!(sender.poll_hear(&context).is_pending());
@@ -171,16 +176,16 @@ async fn one_that_went_away_holds_up_nobody_and_is_not_blamed() {
     let (id, client) = session(&backlogs);
     client.put(LIMIT);
     let begin = Instant::now();
-    let mut room = pin!(backlogs.room(|| vec![id]));
-    assert!(poll(room.as_mut()).is_pending());
+    let mut capacity = pin!(backlogs.capacity(|| vec![id]));
+    assert!(poll(capacity.as_mut()).is_pending());
     client.gone();
-    assert!(poll(room.as_mut()).is_ready());
+    assert!(poll(capacity.as_mut()).is_ready());
     // What is said to it until the engine has noticed is not counted.
     client.put(LIMIT);
     assert!(!client.is_behind());
     client.may_bring(1, LIMIT * 2).await;
     client.may_bring(1, LIMIT).await;
-    assert!(begin.elapsed() < PATIENCE && !client.is_given_up());
+    assert!(begin.elapsed() < CLIENT_TIMEOUT && !client.is_given_up());
     assert_eq!(*backlogs.given_up().borrow(), 0);
 }
 
@@ -194,22 +199,22 @@ async fn clients_that_fall_behind_one_after_the_other_hold_a_message_up_no_longe
     let fall_behind = async {
         for (_, client) in &sessions[1..] {
             // real delay: the clock is paused, and this moves it.
-            tokio::time::sleep(PATIENCE * 9 / 10).await;
+            tokio::time::sleep(CLIENT_TIMEOUT * 9 / 10).await;
             client.put(LIMIT);
         }
     };
     let (told, ()) = tokio::join!(
         async {
-            let told = backlogs.room(|| ids.clone()).await;
+            let told = backlogs.capacity(|| ids.clone()).await;
             (told.len(), begin.elapsed())
         },
         fall_behind
     );
     assert_eq!(told.0, 3);
-    assert!(told.1 < PATIENCE + Duration::from_secs(1), "{:?}", told.1);
+    assert!(told.1 < CLIENT_TIMEOUT + Duration::from_secs(1), "{:?}", told.1);
     // The others had time left, until the next message.
     let given_up = || sessions.iter().filter(|(_, client)| client.is_given_up()).count();
     assert_eq!(given_up(), 1);
-    backlogs.room(|| ids.clone()).await;
+    backlogs.capacity(|| ids.clone()).await;
     assert_eq!(given_up(), 3);
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What may wait, in bytes. A larger message gets through when nothing else waits.
-pub(super) const ROOM: usize = 64 << 20;
+pub(super) const BUDGET: usize = 64 << 20;
 
 /// What a message weighs beside its bytes.
 const ENVELOPE: usize = 128;
@@ -22,11 +22,11 @@ pub(super) struct Budget(Arc<Semaphore>);
 
 /// A part of the budget, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Room(Option<OwnedSemaphorePermit>);
+pub(super) struct Reservation(Option<OwnedSemaphorePermit>);
 
 impl Default for Budget {
     fn default() -> Self {
-        Self::of(ROOM)
+        Self::of(BUDGET)
     }
 }
 
@@ -36,22 +36,25 @@ impl Budget {
         Self(Arc::new(Semaphore::new(bytes)))
     }
 
-    /// Room for a message of `bytes` in `places` queues; `None` while there is not enough.
-    pub(super) fn try_take(&self, bytes: usize, places: usize) -> Option<Room> {
+    /// Reserves for a message of `bytes` in `places` queues; `None` while there is not enough left.
+    pub(super) fn try_reserve(&self, bytes: usize, places: usize) -> Option<Reservation> {
         let weight = weight(bytes, places);
-        Arc::clone(&self.0).try_acquire_many_owned(weight).ok().map(|room| Room(Some(room)))
+        Arc::clone(&self.0)
+            .try_acquire_many_owned(weight)
+            .ok()
+            .map(|permit| Reservation(Some(permit)))
     }
 
-    /// Waits for it. Those who wait get it in the order in which they came.
-    pub(super) async fn take(&self, bytes: usize, places: usize) -> Room {
+    /// Waits until there is enough left. Senders that wait get it in the order in which they came.
+    pub(super) async fn reserve(&self, bytes: usize, places: usize) -> Reservation {
         let weight = weight(bytes, places);
         // Fails only when the semaphore is closed, which nobody does.
-        Room(Arc::clone(&self.0).acquire_many_owned(weight).await.ok())
+        Reservation(Arc::clone(&self.0).acquire_many_owned(weight).await.ok())
     }
 
-    /// Room that is one of so few, whatever needs it weighs.
-    pub(super) async fn take_one(&self) -> Room {
-        Room(Arc::clone(&self.0).acquire_owned().await.ok())
+    /// One of as many parts as the budget has, whatever it is for.
+    pub(super) async fn reserve_one(&self) -> Reservation {
+        Reservation(Arc::clone(&self.0).acquire_owned().await.ok())
     }
 
     #[cfg(test)]
@@ -60,21 +63,30 @@ impl Budget {
     }
 }
 
-impl Room {
+impl Reservation {
     /// Of what needs none.
     pub(super) const fn none() -> Self {
         Self(None)
     }
 
-    /// Splits the room of one place off; nothing for one that was not reckoned with.
+    /// Splits off what so many places in queues weigh.
+    pub(super) fn places(&mut self, places: usize) -> Self {
+        self.split(PLACE.saturating_mul(places))
+    }
+
+    /// Splits off what one of these places weighs; nothing for one that was not reserved.
     pub(super) fn place(&mut self) -> Self {
-        Self(self.0.as_mut().and_then(|room| room.split(PLACE)))
+        self.split(PLACE)
+    }
+
+    fn split(&mut self, weight: usize) -> Self {
+        Self(self.0.as_mut().and_then(|permit| permit.split(weight)))
     }
 }
 
 fn weight(bytes: usize, places: usize) -> u32 {
     let weight = bytes.saturating_add(ENVELOPE).saturating_add(PLACE.saturating_mul(places));
-    u32::try_from(weight.min(ROOM)).unwrap_or(u32::MAX)
+    u32::try_from(weight.min(BUDGET)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -84,24 +96,25 @@ mod tests {
     #[tokio::test]
     async fn what_is_dropped_is_given_back() {
         let budget = Budget::default();
-        let mut room = budget.try_take(1000, 2).unwrap();
-        let places = [room.place(), room.place()];
-        assert_eq!(budget.left(), ROOM - 1000 - ENVELOPE - 2 * PLACE);
-        drop(room);
-        assert_eq!(budget.left(), ROOM - 2 * PLACE);
+        let mut message = budget.try_reserve(1000, 2).unwrap();
+        let mut all = message.places(2);
+        let places = [all.place(), all.place(), all.place()];
+        assert_eq!(budget.left(), BUDGET - 1000 - ENVELOPE - 2 * PLACE);
+        drop((message, all));
+        assert_eq!(budget.left(), BUDGET - 2 * PLACE);
         drop(places);
-        assert_eq!(budget.left(), ROOM);
+        assert_eq!(budget.left(), BUDGET);
     }
 
     #[tokio::test]
     async fn the_largest_gets_through_alone() {
         let budget = Budget::default();
-        let small = budget.take(1, 1).await;
-        assert!(budget.try_take(usize::MAX, 3).is_none());
+        let small = budget.reserve(1, 1).await;
+        assert!(budget.try_reserve(usize::MAX, 3).is_none());
         drop(small);
-        let large = budget.take(usize::MAX, 3).await;
-        assert!(budget.try_take(0, 0).is_none());
+        let large = budget.reserve(usize::MAX, 3).await;
+        assert!(budget.try_reserve(0, 0).is_none());
         drop(large);
-        assert_eq!(budget.left(), ROOM);
+        assert_eq!(budget.left(), BUDGET);
     }
 }

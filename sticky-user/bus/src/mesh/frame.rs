@@ -5,21 +5,24 @@
 //! channel   length: u16, big-endian │ UTF-8
 //! ```
 
-use super::error::FrameError;
+use serde::Serialize;
 
 /// The largest frame, in bytes: far more than any Socket.IO message that fits a worker's memory.
-pub(super) const LONGEST: usize = 64 << 20;
+pub(super) const MAX_FRAME: usize = 64 << 20;
 
-/// The largest greeting: what may come from one that has not said yet who it is.
-pub(super) const LONGEST_GREETING: usize = 1 + size_of::<u64>() + size_of::<u32>();
+/// The largest greeting: what may come from a program that has not said yet who it is.
+pub(super) const MAX_GREETING: usize = 1 + size_of::<u64>() + size_of::<u32>();
 
 /// The largest frame from a subscriber.
-pub(super) const LONGEST_WISH: usize = 1 + size_of::<u16>() + u16::MAX as usize;
+pub(super) const MAX_REQUEST: usize = 1 + size_of::<u16>() + u16::MAX as usize;
 
 /// Bytes in front of each frame.
 pub(super) const LENGTH: usize = size_of::<u32>();
 
-/// What one worker says to another. The subscriber is the one that opened the link.
+/// What a message's content takes, usually.
+const CONTENT: usize = 256;
+
+/// What one worker says to another. The subscriber has opened the link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Frame {
     /// Subscriber: the worker that opens the link.
@@ -45,6 +48,30 @@ const UNSUBSCRIBE: u8 = 4;
 const SYNC: u8 = 5;
 const SYNCED: u8 = 6;
 const MESSAGE: u8 = 7;
+
+/// Bytes that are no frame, or a frame that is too large.
+#[derive(Debug, thiserror::Error)]
+#[cfg_attr(test, derive(PartialEq))]
+pub(crate) enum FrameError {
+    /// The bytes end within the frame.
+    #[error("a frame of the bus is cut short")]
+    Short,
+    /// There are bytes behind the frame.
+    #[error("a frame of the bus is too long")]
+    Long,
+    /// No such kind of frame.
+    #[error("a frame of the bus is of the unknown kind {0}")]
+    Unknown(u8),
+    /// A channel's name is not UTF-8.
+    #[error("a frame of the bus names a channel that is not text")]
+    NotText,
+    /// More than a frame may hold.
+    #[error("{0} bytes are too many for the bus, which carries {MAX_FRAME} at a time")]
+    TooLarge(usize),
+    /// What a message says is not made for the bus.
+    #[error("a message for the bus cannot be encoded: {0}")]
+    Encoding(String),
+}
 
 impl Frame {
     /// The bytes, length in front.
@@ -101,17 +128,30 @@ impl Frame {
 
 /// The bytes of a [`Frame::Message`], for a payload that is not to be copied more than once.
 pub(super) fn message(channel: &str, payload: &[u8]) -> Result<Vec<u8>, FrameError> {
-    let mut bytes = Vec::with_capacity(LENGTH + 3 + channel.len() + payload.len());
-    bytes.extend([0; LENGTH]);
-    bytes.push(MESSAGE);
-    put_channel(&mut bytes, channel)?;
+    let mut bytes = begin_message(channel, payload.len())?;
     bytes.extend(payload);
     finish(bytes)
 }
 
+/// The bytes of a [`Frame::Message`] whose payload is `content`, encoded where it belongs.
+pub(super) fn message_of(channel: &str, content: &impl Serialize) -> Result<Vec<u8>, FrameError> {
+    let mut bytes = begin_message(channel, CONTENT)?;
+    rmp_serde::encode::write(&mut bytes, content)
+        .map_err(|error| FrameError::Encoding(error.to_string()))?;
+    finish(bytes)
+}
+
+fn begin_message(channel: &str, payload: usize) -> Result<Vec<u8>, FrameError> {
+    let mut bytes = Vec::with_capacity(LENGTH + 3 + channel.len() + payload);
+    bytes.extend([0; LENGTH]);
+    bytes.push(MESSAGE);
+    put_channel(&mut bytes, channel)?;
+    Ok(bytes)
+}
+
 fn finish(mut bytes: Vec<u8>) -> Result<Vec<u8>, FrameError> {
     let length = bytes.len() - LENGTH;
-    let field = u32::try_from(length).ok().filter(|_| length <= LONGEST);
+    let field = u32::try_from(length).ok().filter(|_| length <= MAX_FRAME);
     let field = field.ok_or(FrameError::TooLarge(length))?;
     for (place, byte) in bytes.iter_mut().zip(field.to_be_bytes()) {
         *place = byte;
@@ -168,6 +208,12 @@ mod tests {
         }
 
         #[test]
+        fn content_is_encoded_as_a_payload(channel: String, content: Vec<String>) {
+            let payload = rmp_serde::to_vec(&content).unwrap();
+            prop_assert_eq!(message_of(&channel, &content), message(&channel, &payload));
+        }
+
+        #[test]
         fn any_bytes_are_a_frame_or_an_error(bytes: Vec<u8>) {
             if let Ok(frame) = Frame::decode(&bytes) {
                 prop_assert_eq!(&frame.encode().unwrap()[LENGTH..], &bytes[..]);
@@ -180,11 +226,11 @@ mod tests {
         let long_name = "x".repeat(70_000);
         assert_eq!(Frame::Subscribe(long_name).encode(), Err(FrameError::TooLarge(70_000)));
         let longest_name = "x".repeat(usize::from(u16::MAX));
-        let wish = Frame::Subscribe(longest_name).encode().unwrap();
-        assert_eq!(wish.len(), LENGTH + LONGEST_WISH);
+        let request = Frame::Subscribe(longest_name).encode().unwrap();
+        assert_eq!(request.len(), LENGTH + MAX_REQUEST);
         let hello = Frame::Hello { node: 1, slot: 2 }.encode().unwrap();
-        assert_eq!(hello.len(), LENGTH + LONGEST_GREETING);
-        let payload = vec![0; LONGEST];
+        assert_eq!(hello.len(), LENGTH + MAX_GREETING);
+        let payload = vec![0; MAX_FRAME];
         assert!(matches!(message("c", &payload), Err(FrameError::TooLarge(_))));
         assert_eq!(Frame::decode(&[]), Err(FrameError::Short));
         assert_eq!(Frame::decode(&[SYNC, 0]), Err(FrameError::Long));

@@ -1,4 +1,4 @@
-//! One link to the worker of another slot, opened again whenever it closes.
+//! The task of one link to the worker of another slot, which opens it again whenever it closes.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -18,50 +18,54 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use super::frame::{Frame, LONGEST, LONGEST_GREETING};
+use super::frame::{Frame, MAX_FRAME, MAX_GREETING};
+use super::local::Local;
 use super::stream::read;
-use super::subscriber::{Command, Wishes};
 use crate::backlog::Backlogs;
+use crate::backoff::Backoff;
 
-/// A link that lasted for so long was a good one: it is opened again at once.
-const WELL: Duration = Duration::from_secs(1);
+/// How often a link says that it is there while it waits for clients to have capacity.
+const KEEPALIVE: Duration = Duration::from_millis(500);
 
-/// Pauses between attempts, the first and the longest, after one that was opened again at once.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// What a link is asked to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    Subscribe(String),
+    Unsubscribe(String),
+    /// Tell when the publisher has heard everything so far. Dropped when the link closes.
+    Sync(oneshot::Sender<()>),
+}
 
-/// How often a link says that it is there while it waits for clients to have room.
-const SIGN_OF_LIFE: Duration = Duration::from_millis(500);
-
-/// Those who wait for each `Sync` that was written and not answered yet.
+/// The callers that wait for each `Sync` which was written and is not answered yet.
 type Unanswered = Mutex<VecDeque<Vec<oneshot::Sender<()>>>>;
 
 /// Keeps a link to `slot`, whose socket is at `path`, until nobody commands it any more.
 pub(super) async fn keep(
     slot: u32,
     path: PathBuf,
-    wishes: Arc<Wishes>,
+    local: Arc<Local>,
     mut commands: UnboundedReceiver<Command>,
-    live: Arc<AtomicBool>,
+    is_live: Arc<AtomicBool>,
 ) {
-    let mut pauses = Pauses::default();
+    let mut backoff = Backoff::default();
     let mut last = None;
     while !commands.is_closed() {
         let mut lasted = Duration::ZERO;
         match UnixStream::connect(&path).await {
             Ok(stream) => {
-                let hearing = Hearing {
+                let link = OpenLink {
                     slot,
-                    wishes: &wishes,
-                    live: &live,
+                    local: &local,
+                    is_live: &is_live,
                     last,
                     publisher: OnceLock::new(),
-                    held: watch::Sender::default(),
+                    held_up: watch::Sender::default(),
                     unanswered: Unanswered::default(),
                 };
-                let ended = hearing.run(stream, &mut commands).await;
-                live.store(false, Ordering::Relaxed);
+                let ended = link.run(stream, &mut commands).await;
+                is_live.store(false, Ordering::Relaxed);
                 debug!(slot, "a link of the bus is closed: {ended:?}");
-                if let Some((node, since)) = hearing.publisher.into_inner() {
+                if let Some((node, since)) = link.publisher.into_inner() {
                     last = Some(node);
                     lasted = since.elapsed();
                 }
@@ -69,71 +73,51 @@ pub(super) async fn keep(
             // The socket belongs to the slot: without it there is neither worker nor supervisor.
             Err(error) => debug!(slot, "cannot reach {}: {error}", path.display()),
         }
-        // A path has no event to wait for, and one that closes each link is not to keep this one busy.
-        sleep(pauses.after(lasted)).await; // real delay: between attempts
-    }
-}
-
-/// How long to wait before the next attempt.
-#[derive(Debug, Default)]
-struct Pauses(Duration);
-
-impl Pauses {
-    fn after(&mut self, lasted: Duration) -> Duration {
-        let pause = if lasted >= WELL { Duration::ZERO } else { self.0 };
-        self.0 = (pause * 2).clamp(PAUSES.0, PAUSES.1);
-        pause
+        // A path has no event to wait for, and a peer that closes each link is not to keep this one busy.
+        sleep(backoff.pause_after(lasted)).await; // real delay: between attempts
     }
 }
 
 /// A link while it is open.
-struct Hearing<'a> {
+struct OpenLink<'a> {
     slot: u32,
-    wishes: &'a Wishes,
-    live: &'a AtomicBool,
+    local: &'a Local,
+    is_live: &'a AtomicBool,
     /// The worker that was heard before.
     last: Option<u64>,
     /// The worker that is heard, and since when.
     publisher: OnceLock<(u64, Instant)>,
-    /// It waits for clients to have room for a message of this channel.
-    held: watch::Sender<Option<String>>,
+    /// The channel of a message that clients have no capacity for at present.
+    held_up: watch::Sender<Option<String>>,
     unanswered: Unanswered,
 }
 
-impl Hearing<'_> {
+impl OpenLink<'_> {
     async fn run(
         &self,
         stream: UnixStream,
         commands: &mut UnboundedReceiver<Command>,
     ) -> io::Result<()> {
         let (reader, mut writer) = stream.into_split();
-        let Wishes { node, slot, .. } = *self.wishes;
+        let Local { node, slot, .. } = *self.local;
         say(&mut writer, &Frame::Hello { node, slot }).await?;
         let mut reader = BufReader::new(reader);
-        // The link may have waited long for a worker to come, while what is wanted changed.
-        let Some(Frame::Welcome { node }) = read(&mut reader, LONGEST_GREETING).await? else {
+        // The link may have waited long for a worker to come, while the subscriptions changed.
+        let Some(Frame::Welcome { node }) = read(&mut reader, MAX_GREETING).await? else {
             return Err(io::ErrorKind::InvalidData.into());
         };
         let _ = self.publisher.set((node, Instant::now()));
         if self.last == Some(node) {
-            let clients = Backlogs::of_this_process().end_all();
-            if let Some(times) = self.wishes.log.missed.again() {
-                warn!(
-                    slot = self.slot,
-                    "a worker closed its link to this one, which did not read for too long ({times} \
-                     times): what it said meanwhile is missed here; {clients} clients are \
-                     disconnected, so that they know"
-                );
-            }
+            self.missed();
         }
-        // Commands up to here are part of the wishes already; those who wait for them still wait.
+        // Commands up to here are part of the subscriptions already; their callers still wait.
         let mut waiting = Vec::new();
         while let Ok(command) = commands.try_recv() {
             if let Command::Sync(answer) = command {
                 waiting.push(answer);
             }
         }
-        for channel in self.wishes.channels() {
+        for channel in self.local.subscriptions.channels() {
             say(&mut writer, &Frame::Subscribe(channel)).await?;
         }
         self.sync(&mut writer, waiting).await?;
@@ -144,8 +128,23 @@ impl Hearing<'_> {
             ended = self.obey(writer, commands) => ended,
         };
         // What it still owes, it will never say.
-        self.wishes.ledger.gone(self.slot, node, self.wishes);
+        for stand_ins in self.local.pending.gone(self.slot, node) {
+            stand_ins.deliver(&self.local.subscriptions);
+        }
         ended
+    }
+
+    /// The worker that closed the last link is there still: it has given this worker up in between.
+    fn missed(&self) {
+        let clients = Backlogs::of_this_process().end_all();
+        if let Some(times) = self.local.log.missed.count() {
+            warn!(
+                slot = self.slot,
+                "a worker closed its link to this one, which did not read for too long ({times} \
+                 times): what it said meanwhile is missed here; {clients} clients are \
+                 disconnected, so that they know"
+            );
+        }
     }
 
     async fn obey(
@@ -156,8 +155,8 @@ impl Hearing<'_> {
         loop {
             let command = tokio::select! {
                 command = commands.recv() => command,
-                // It has that already: this only tells that this worker is there.
-                channel = self.held() => Some(Command::Subscribe(channel)),
+                // The publisher has that already: this only tells that this worker is there.
+                channel = self.is_held_up() => Some(Command::Subscribe(channel)),
             };
             let Some(command) = command else { return Ok(()) };
             match command {
@@ -170,15 +169,16 @@ impl Hearing<'_> {
         }
     }
 
-    /// Waits until it is held up, and a little longer.
-    async fn held(&self) -> String {
-        let mut held = self.held.subscribe();
+    /// Waits until the link is held up, and a little longer.
+    async fn is_held_up(&self) -> String {
+        let mut held_up = self.held_up.subscribe();
         loop {
             // The sender is here, so it is not closed.
-            let channel = held.wait_for(Option::is_some).await.ok().and_then(|held| held.clone());
-            sleep(SIGN_OF_LIFE).await; // real delay: between two signs of life
+            let channel =
+                held_up.wait_for(Option::is_some).await.ok().and_then(|held| held.clone());
+            sleep(KEEPALIVE).await; // real delay: between two signs of life
             if let Some(channel) = channel
-                && held.borrow().is_some()
+                && held_up.borrow().is_some()
             {
                 return channel;
             }
@@ -195,24 +195,15 @@ impl Hearing<'_> {
     }
 
     async fn hear(&self, node: u64, reader: &mut BufReader<OwnedReadHalf>) -> io::Result<()> {
-        while let Some(frame) = read(reader, LONGEST).await? {
+        while let Some(frame) = read(reader, MAX_FRAME).await? {
             match frame {
-                Frame::Message { channel, payload } => {
-                    if !self.wishes.ledger.heard(node, &channel, &payload) {
-                        self.unasked();
-                    } else if let Some(receiver) = self.wishes.receiver(&channel) {
-                        self.room(&channel, &payload).await;
-                        // A full channel holds this link up, and no other: see `queue`. A closed
-                        // one wants nothing more.
-                        let _ = receiver.send((channel, payload)).await;
-                    }
-                }
+                Frame::Message { channel, payload } => self.message(node, channel, payload).await,
                 Frame::Synced => {
-                    self.live.store(true, Ordering::Relaxed);
+                    self.is_live.store(true, Ordering::Relaxed);
                     let mut unanswered =
                         self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
                     for answer in unanswered.pop_front().unwrap_or_default() {
-                        // Whoever waited may have stopped.
+                        // The caller may have stopped waiting.
                         let _ = answer.send(());
                     }
                 }
@@ -222,41 +213,31 @@ impl Hearing<'_> {
         Ok(())
     }
 
-    /// Waits until clients have room for a message. What comes on this link waits behind it, and the
-    /// other worker's senders with it.
-    async fn room(&self, channel: &str, payload: &[u8]) {
-        let mut room = pin!(self.wishes.audience.room(channel, payload));
-        if poll_fn(|cx| Poll::Ready(room.as_mut().poll(cx))).await.is_ready() {
-            return;
+    /// Hands a message on. What comes on this link waits behind it, and the other worker's senders with
+    /// it; no other link does.
+    async fn message(&self, node: u64, channel: String, payload: Vec<u8>) {
+        if let Some(namespace) = self.local.namespaces.of_channel(&channel) {
+            let mut handling = pin!(self.local.namespaces.handle(&namespace, &payload));
+            if poll_fn(|cx| Poll::Ready(handling.as_mut().poll(cx))).await.is_pending() {
+                self.held_up.send_replace(Some(channel));
+                handling.await;
+                self.held_up.send_replace(None);
+            }
+        } else if !self.local.pending.received(node, &channel, &payload) {
+            self.unexpected();
+        } else if let Some(receiver) = self.local.subscriptions.sender(&channel) {
+            // A closed one wants nothing more.
+            let _ = receiver.send((channel, payload)).await;
         }
-        self.held.send_replace(Some(channel.into()));
-        room.await;
-        self.held.send_replace(None);
     }
 
-    fn unasked(&self) {
-        if let Some(times) = self.wishes.log.unasked.again() {
-            debug!(slot = self.slot, "{times} answers came to nothing that was asked");
+    fn unexpected(&self) {
+        if let Some(times) = self.local.log.unexpected.count() {
+            debug!(slot = self.slot, "{times} responses came to nothing that was asked");
         }
     }
 }
 
 async fn say(writer: &mut OwnedWriteHalf, frame: &Frame) -> io::Result<()> {
     writer.write_all(&frame.encode().map_err(io::Error::other)?).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_that_do_not_last_are_opened_less_and_less_often() {
-        let mut pauses = Pauses::default();
-        let millis: Vec<_> =
-            (0..9).map(|_| pauses.after(Duration::from_millis(900)).as_millis()).collect();
-        assert_eq!(millis, [0, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        assert_eq!(pauses.after(WELL), Duration::ZERO, "that was a good one");
-        assert_eq!(pauses.after(WELL), Duration::ZERO);
-        assert_eq!(pauses.after(Duration::ZERO), PAUSES.0);
-    }
 }

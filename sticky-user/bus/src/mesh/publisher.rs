@@ -1,4 +1,4 @@
-//! The publishing side: what this worker says to those that hear it.
+//! The publishing side: what this worker says to the workers that hear it.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,17 +8,15 @@ use tokio::sync::Notify;
 use tokio::task::consume_budget;
 use tokio::time::sleep;
 
-use super::budget::{Budget, Room};
-use super::error::FrameError;
-use super::frame;
-use super::stay::Stay;
+use super::budget::{Budget, Reservation};
+use super::membership::Membership;
 use super::subscribers::Subscribers;
 use crate::health::HealthReporter;
-use crate::seldom::Seldom;
+use crate::log_limit::LogLimit;
 
 /// How long senders wait for a subscriber that reads nothing. A worker that is merely busy reads
 /// something meanwhile.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const STUCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The workers that hear this one.
 #[derive(Debug)]
@@ -27,41 +25,51 @@ pub(super) struct Publisher {
     /// How many slots there are.
     pub(super) slots: u32,
     pub(super) health: HealthReporter,
-    pub(super) stay: Stay,
+    pub(super) membership: Membership,
     pub(super) log: Log,
     budget: Budget,
     subscribers: Mutex<Subscribers>,
-    /// A subscriber has said what it wants, or is gone.
+    /// A subscriber has said which channels it wants, or is gone.
     settled: Notify,
     /// Held by the one sender that looks after stuck subscribers for all that wait.
     watch: tokio::sync::Mutex<()>,
+    /// How often the subscribers were locked.
+    #[cfg(test)]
+    pub(super) locks: std::sync::atomic::AtomicU64,
 }
 
 /// What others can have this worker log.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    pub(super) unaccepted: Seldom,
-    pub(super) refused: Seldom,
-    pub(super) stuck: Seldom,
+    pub(super) unaccepted: LogLimit,
+    pub(super) refused: LogLimit,
+    pub(super) stuck: LogLimit,
 }
 
 impl Publisher {
-    pub(super) fn new(node: u64, slots: u32, health: HealthReporter, stay: Stay) -> Self {
+    pub(super) fn new(
+        node: u64,
+        slots: u32,
+        health: HealthReporter,
+        membership: Membership,
+    ) -> Self {
         Self {
             node,
             slots,
             health,
-            stay,
+            membership,
             log: Log::default(),
             budget: Budget::default(),
             subscribers: Mutex::default(),
             settled: Notify::new(),
             watch: tokio::sync::Mutex::default(),
+            #[cfg(test)]
+            locks: std::sync::atomic::AtomicU64::default(),
         }
     }
 
-    /// Waits until the workers of these slots hear this one, and until all that do have said what they
-    /// want.
+    /// Waits until the workers of these slots hear this one, and until all that do have said which channels
+    /// they want.
     pub(super) async fn heard_by(&self, slots: HashSet<u32>) {
         loop {
             let settled = self.settled.notified();
@@ -77,59 +85,69 @@ impl Publisher {
 
     fn have_settled(&self, slots: &HashSet<u32>) -> bool {
         let subscribers = self.lock();
-        let is_there = |slot| subscribers.all().any(|link| link.slot == slot);
-        subscribers.all().all(|link| link.settled) && slots.iter().copied().all(is_there)
+        let is_there = |slot| subscribers.all().any(|one| one.slot == slot);
+        subscribers.all().all(|one| one.is_synced) && slots.iter().copied().all(is_there)
     }
 
     /// The workers that want a channel's messages.
     pub(super) fn subscribers(&self, channel: &str) -> Vec<u64> {
-        self.lock().wanting(channel).map(|link| link.node).collect()
+        self.lock().wanting(channel).map(|one| one.node).collect()
     }
 
-    /// Sends a message to all who want it, by way of their queues.
+    /// Sends a message, whose frame this is, to all subscribers of the channel, by way of their queues.
     ///
-    /// When too much waits, a sender is held back for as long as those who are to read it make
-    /// progress. One that makes none for [`PATIENCE`] while a sender waits is given up: its link
-    /// is closed, so that it knows that it misses something.
-    pub(super) async fn publish(&self, channel: &str, payload: &[u8]) -> Result<(), FrameError> {
-        let places = self.lock().wanting(channel).count();
-        let mut reached = 0;
-        if places > 0 {
-            let room = self.room(channel.len() + payload.len(), places).await;
-            let message = frame::message(channel, payload)?;
-            reached = self.lock().put(channel, message, room);
-        }
-        if reached == 0 && self.stay.is_over() && self.slots > 1 {
+    /// When too much waits, a sender is held back for as long as its subscribers make
+    /// progress. A subscriber that makes none for [`STUCK_TIMEOUT`] while a sender waits is given up: its
+    /// link is closed, so that it knows that it misses something.
+    pub(super) async fn publish(&self, channel: &str, message: Vec<u8>) {
+        let reached = match self.try_put(channel, message) {
+            Ok(reached) => reached,
+            Err((message, places)) => {
+                let reservation = self.reserve(message.len(), places).await;
+                self.lock().put(channel, message, reservation)
+            }
+        };
+        if reached == 0 && self.membership.is_over() && self.slots > 1 {
             // It has left, and the others go on without it.
             self.health.dropped(1);
         }
         // The writers of the queues run in this thread too.
         consume_budget().await;
-        Ok(())
     }
 
-    async fn room(&self, bytes: usize, places: usize) -> Room {
-        if let Some(room) = self.budget.try_take(bytes, places) {
-            return room;
+    /// How many subscribers it has reached; the message itself, and in how many queues it is to wait, where
+    /// too much waits already.
+    fn try_put(&self, channel: &str, message: Vec<u8>) -> Result<usize, (Vec<u8>, usize)> {
+        let subscribers = self.lock();
+        let places = subscribers.wanting(channel).count();
+        if places == 0 {
+            return Ok(0);
         }
+        match self.budget.try_reserve(message.len(), places) {
+            Some(reservation) => Ok(subscribers.put(channel, message, reservation)),
+            None => Err((message, places)),
+        }
+    }
+
+    async fn reserve(&self, bytes: usize, places: usize) -> Reservation {
         tokio::select! {
             biased;
-            room = self.budget.take(bytes, places) => room,
-            room = self.give_up_stuck() => room,
+            reservation = self.budget.reserve(bytes, places) => reservation,
+            reservation = self.give_up_stuck() => reservation,
         }
     }
 
-    /// Gives up those that read nothing: one sender does so for all, as long as it waits itself.
+    /// Gives up subscribers that read nothing: one sender does so for all, as long as it waits itself.
     async fn give_up_stuck<T>(&self) -> T {
         let _watch = self.watch.lock().await;
         loop {
             let before = self.lock().progress();
-            sleep(PATIENCE).await; // real delay: what is waited for is that nothing happens
+            sleep(STUCK_TIMEOUT).await; // real delay: what is waited for is that nothing happens
             self.change(|subscribers| subscribers.give_up_stuck_since(&before));
         }
     }
 
-    /// Changes who hears this worker, or what has been heard of them.
+    /// Changes the subscribers, or what is known of one.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Subscribers) -> T) -> T {
         let mut subscribers = self.lock();
         let changed = change(&mut subscribers);
@@ -141,6 +159,8 @@ impl Publisher {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Subscribers> {
+        #[cfg(test)]
+        self.locks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::budget::Room;
+use super::budget::Reservation;
 
-/// A frame on its way, shared by the queues that it waits in.
+/// A frame that is to be written, shared by the queues that it waits in.
 #[derive(Debug)]
-pub(super) struct Parcel {
+pub(super) struct QueuedFrame {
     bytes: Vec<u8>,
     /// Whether it is a message, which is lost when it cannot be written.
     is_message: bool,
-    _room: Room,
+    _reservation: Reservation,
 }
 
 /// The end that frames are put into.
@@ -36,8 +36,8 @@ pub(super) struct Receiver {
 
 #[derive(Debug)]
 struct Waiting {
-    parcel: Arc<Parcel>,
-    _place: Room,
+    frame: Arc<QueuedFrame>,
+    _place: Reservation,
 }
 
 #[derive(Debug, Default)]
@@ -48,13 +48,13 @@ struct Progress {
     written: AtomicU64,
 }
 
-impl Parcel {
-    pub(super) fn message(bytes: Vec<u8>, room: Room) -> Arc<Self> {
-        Arc::new(Self { bytes, is_message: true, _room: room })
+impl QueuedFrame {
+    pub(super) fn message(bytes: Vec<u8>, reservation: Reservation) -> Arc<Self> {
+        Arc::new(Self { bytes, is_message: true, _reservation: reservation })
     }
 
-    pub(super) fn answer(bytes: Vec<u8>, room: Room) -> Arc<Self> {
-        Arc::new(Self { bytes, is_message: false, _room: room })
+    pub(super) fn answer(bytes: Vec<u8>, reservation: Reservation) -> Arc<Self> {
+        Arc::new(Self { bytes, is_message: false, _reservation: reservation })
     }
 }
 
@@ -66,11 +66,11 @@ pub(super) fn new() -> (Sender, Receiver) {
 }
 
 impl Sender {
-    /// Puts a frame into the queue, where it takes a place. `false` when nobody writes any more.
-    pub(super) fn put(&self, parcel: Arc<Parcel>, place: Room) -> bool {
+    /// Puts a frame into the queue, where it takes a place. `false` when the link no longer writes.
+    pub(super) fn put(&self, frame: Arc<QueuedFrame>, place: Reservation) -> bool {
         // Counted before it can be written.
         self.progress.waiting.fetch_add(1, Ordering::Relaxed);
-        self.frames.send(Waiting { parcel, _place: place }).is_ok()
+        self.frames.send(Waiting { frame, _place: place }).is_ok()
     }
 
     /// The bytes that were written so far, while there is more to write.
@@ -81,7 +81,7 @@ impl Sender {
 }
 
 impl Receiver {
-    /// Writes what waits and what comes, until no more will come. One that is dropped in the middle can
+    /// Writes what waits and what comes, until no more will come. A call whose future is dropped in the middle can
     /// be followed by another.
     pub(super) async fn write_to(
         &mut self,
@@ -91,10 +91,10 @@ impl Receiver {
             if self.current.is_none() {
                 self.current = self.frames.recv().await.map(|next| (next, 0));
             }
-            let Some((Waiting { parcel, .. }, written)) = &mut self.current else {
+            let Some((Waiting { frame, .. }, written)) = &mut self.current else {
                 return Ok(());
             };
-            let left = parcel.bytes.get(*written..).unwrap_or_default();
+            let left = frame.bytes.get(*written..).unwrap_or_default();
             if left.is_empty() {
                 self.current = None;
                 self.progress.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -115,7 +115,7 @@ impl Receiver {
         let mut lost = 0;
         let mut next = self.current.take().map(|(current, _)| current);
         while let Some(waiting) = next {
-            lost += u64::from(waiting.parcel.is_message);
+            lost += u64::from(waiting.frame.is_message);
             next = self.frames.try_recv().ok();
         }
         lost
@@ -126,13 +126,13 @@ impl Receiver {
 mod tests {
     use tokio::io::AsyncReadExt;
 
-    use super::super::budget::{Budget, ROOM};
+    use super::super::budget::{BUDGET, Budget};
     use super::*;
 
     fn put(queue: &Sender, budget: &Budget, bytes: &[u8]) -> bool {
-        let mut room = budget.try_take(bytes.len(), 1).unwrap();
-        let place = room.place();
-        queue.put(Parcel::message(bytes.into(), room), place)
+        let mut reservation = budget.try_reserve(bytes.len(), 1).unwrap();
+        let place = reservation.place();
+        queue.put(QueuedFrame::message(bytes.into(), reservation), place)
     }
 
     #[tokio::test]
@@ -146,7 +146,7 @@ mod tests {
         let mut written = Vec::new();
         receiver.write_to(&mut written).await.unwrap();
         assert_eq!(written, b"one two");
-        assert_eq!((receiver.end(), budget.left()), (0, ROOM));
+        assert_eq!((receiver.end(), budget.left()), (0, BUDGET));
     }
 
     #[tokio::test]
@@ -183,14 +183,17 @@ mod tests {
         let (mut near, _far) = tokio::io::duplex(10);
         put(&sender, &budget, &[7; 25]);
         put(&sender, &budget, &[8; 5]);
-        sender.put(Parcel::answer(vec![9], budget.take_one().await), budget.take_one().await);
+        sender.put(
+            QueuedFrame::answer(vec![9], budget.reserve_one().await),
+            budget.reserve_one().await,
+        );
         tokio::select! {
             biased;
             ended = receiver.write_to(&mut near) => panic!("{ended:?}"),
             () = tokio::task::yield_now() => {}
         }
-        assert_eq!((receiver.end(), budget.left()), (2, ROOM));
+        assert_eq!((receiver.end(), budget.left()), (2, BUDGET));
         assert!(!put(&sender, &budget, b"nobody reads this"));
-        assert_eq!(budget.left(), ROOM);
+        assert_eq!(budget.left(), BUDGET);
     }
 }

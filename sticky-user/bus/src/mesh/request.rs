@@ -16,19 +16,19 @@ pub(super) enum Kind {
     Sockets,
 }
 
-/// A request that is answered.
+/// A request that is responded to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) id: Sid,
     pub(super) kind: Kind,
-    /// The channel of its answers.
-    pub(super) answers: String,
+    /// The channel of its responses.
+    pub(super) responses: String,
     /// Whether it is for one worker alone.
     pub(super) to_one: bool,
 }
 
 impl Request {
-    /// `None` for everything that is not answered.
+    /// `None` for everything that is not responded to.
     pub(super) fn read(channel: &str, mut payload: &[u8]) -> Option<Self> {
         let (prefix, rest) = channel.split_once("-request#")?;
         let (namespace, to) = rest.split_once('#')?;
@@ -41,8 +41,8 @@ impl Request {
             6 => Kind::Sockets,
             _ => return None,
         };
-        let answers = format!("{prefix}-response#{namespace}#{node}#");
-        Some(Self { id: Sid::from_str(&id).ok()?, kind, answers, to_one: !to.is_empty() })
+        let responses = format!("{prefix}-response#{namespace}#{node}#");
+        Some(Self { id: Sid::from_str(&id).ok()?, kind, responses, to_one: !to.is_empty() })
     }
 }
 
@@ -74,12 +74,12 @@ mod tests {
         ] {
             let request = RequestOut::new(node, r#type, &options);
             let payload = rmp_serde::to_vec(&request).unwrap();
-            let answers = format!("socket.io-response#/chat#{node}#");
+            let responses = format!("socket.io-response#/chat#{node}#");
             for (channel, to_one) in
                 [("socket.io-request#/chat#", false), ("socket.io-request#/chat#abc#", true)]
             {
-                let answers = answers.clone();
-                let expected = kind.map(|kind| Request { id: request.id, kind, answers, to_one });
+                let responses = responses.clone();
+                let expected = kind.map(|kind| Request { id: request.id, kind, responses, to_one });
                 assert_eq!(Request::read(channel, &payload), expected);
             }
             assert_eq!(Request::read("socket.io-response#/chat#abc#", &payload), None);

@@ -13,30 +13,31 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::budget::{Budget, Room};
-use super::frame::{Frame, LONGEST_GREETING, LONGEST_WISH};
-use super::publisher::{PATIENCE, Publisher};
-use super::queue::{self, Parcel};
+use super::budget::{Budget, Reservation};
+use super::frame::{Frame, MAX_GREETING, MAX_REQUEST};
+use super::publisher::{Publisher, STUCK_TIMEOUT};
+use super::queue::{self, QueuedFrame};
 use super::stream::read;
-use super::subscribers::Link;
+use super::subscribers::Subscriber;
+use sticky_contract::lease::{AcceptLease, LeaseGuard};
 
-/// How long one that opens a link may take to say who it is: it does so at once.
-const HELLO: Duration = Duration::from_secs(5);
+/// How long a program that opens a link may take to say who it is: it does so at once.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many may be about to say so, beside one worker per slot. The next one takes the place of the one
 /// that has waited longest.
 const MORE_NEWCOMERS: usize = 64;
 
-/// Answers that may wait for one subscriber. It is not listened to before it has read some.
-const MOST_ANSWERS: usize = 16;
+/// Answers that may wait for one subscriber. The subscriber is not listened to before it has read some.
+const MAX_ANSWERS: usize = 16;
 
 /// How long a worker that leaves waits for subscribers to read what it said before.
-const FAREWELL: Duration = Duration::from_secs(1);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Between two attempts to accept.
-const PAUSE: Duration = Duration::from_millis(250);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
-/// Those that have not said yet who they are, the one that has waited longest first.
+/// Openers of links that have not said yet who they are; the opener that has waited longest comes first.
 struct Newcomers {
     most: usize,
     waiting: VecDeque<oneshot::Sender<()>>,
@@ -50,22 +51,41 @@ enum Ended {
 }
 
 impl Publisher {
-    /// Serves those who open a link, for ever.
-    pub(super) async fn accept(self: &Arc<Self>, listener: &UnixListener) {
+    /// Serves the workers that open a link as long as this worker holds the lease. Then leaves the mesh.
+    pub(super) async fn serve_while_leased(
+        self: Arc<Self>,
+        listener: UnixListener,
+        lease: AcceptLease,
+        guard: LeaseGuard,
+    ) {
+        lease.held().await;
+        tokio::select! {
+            biased;
+            () = lease.releasing() => {}
+            () = self.accept(&listener) => {}
+        }
+        // A worker that opens a link now waits for the next worker of this slot.
+        drop(listener);
+        self.membership.leave().await;
+        drop(guard);
+    }
+
+    /// Serves the workers that open a link, for ever.
+    async fn accept(self: &Arc<Self>, listener: &UnixListener) {
         let most = self.slots as usize + MORE_NEWCOMERS;
         let mut newcomers = Newcomers { most, waiting: VecDeque::new() };
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    self.stay.link(Arc::clone(self).serve(stream, newcomers.enter()));
+                    self.membership.spawn_link(Arc::clone(self).serve(stream, newcomers.enter()));
                 }
                 Err(error) => {
-                    if let Some(times) = self.log.unaccepted.again() {
+                    if let Some(times) = self.log.unaccepted.count() {
                         warn!(
                             "the bus cannot accept a worker ({times} times): {error}; trying again"
                         );
                     }
-                    sleep(PAUSE).await; // real delay: no event tells that it may work now
+                    sleep(ACCEPT_PAUSE).await; // real delay: no event tells that it may work now
                 }
             }
         }
@@ -78,20 +98,20 @@ impl Publisher {
         let greeted = tokio::select! {
             greeted = self.greeted(&mut reader) => greeted,
             _ = displaced => Err("too many opened links and said nothing".into()),
-            () = self.stay.over() => return,
+            () = self.membership.over() => return,
         };
         let given_up = CancellationToken::new();
         let (queue, mut waiting) = queue::new();
         let entered = greeted.and_then(|greeted| {
             let Some((node, slot)) = greeted else { return Ok(None) };
-            let link = Link::new(node, slot, queue, given_up.clone().drop_guard());
-            self.enter(link).map(|id| Some((id, slot)))
+            let subscriber = Subscriber::new(node, slot, queue, given_up.clone().drop_guard());
+            self.enter(subscriber).map(|id| Some((id, slot)))
         });
         let (id, slot) = match entered {
             Ok(Some(entered)) => entered,
             Ok(None) => return,
             Err(reason) => {
-                if let Some(times) = self.log.refused.again() {
+                if let Some(times) = self.log.refused.count() {
                     warn!("links of the bus were refused ({times}), the last because {reason}");
                 }
                 return;
@@ -100,13 +120,13 @@ impl Publisher {
         let ended = tokio::select! {
             ended = self.listen(id, reader) => Ended::Closed(ended),
             ended = waiting.write_to(&mut writer) => Ended::Closed(ended),
-            () = self.stay.over() => Ended::Leaving,
+            () = self.membership.over() => Ended::Leaving,
             () = given_up.cancelled() => Ended::Stuck,
         };
         self.change(|subscribers| subscribers.remove(id));
         if matches!(ended, Ended::Leaving) {
             // Nothing more comes into its queue: it reads what is there.
-            let _ = timeout(FAREWELL, waiting.write_to(&mut writer)).await;
+            let _ = timeout(LEAVE_TIMEOUT, waiting.write_to(&mut writer)).await;
         }
         self.tell(slot, &ended, waiting.end());
     }
@@ -116,10 +136,10 @@ impl Publisher {
         self.health.dropped(lost);
         match ended {
             Ended::Stuck => {
-                if let Some(times) = self.log.stuck.again() {
+                if let Some(times) = self.log.stuck.count() {
                     warn!(
                         slot,
-                        "a worker has read nothing for {PATIENCE:?} while senders waited for it \
+                        "a worker has read nothing for {STUCK_TIMEOUT:?} while senders waited for it \
                          ({times} times): its link is closed, and {lost} messages to it are lost"
                     );
                 }
@@ -134,12 +154,13 @@ impl Publisher {
         }
     }
 
-    /// Who opened a link, or why it is closed again; `None` when its opener has gone, without a word.
+    /// The worker that opened a link, or why the link is closed again; `None` when its opener has gone, without
+    /// a word.
     async fn greeted(
         &self,
         reader: &mut BufReader<OwnedReadHalf>,
     ) -> Result<Option<(u64, u32)>, String> {
-        match timeout(HELLO, read(reader, LONGEST_GREETING)).await {
+        match timeout(HELLO_TIMEOUT, read(reader, MAX_GREETING)).await {
             Ok(Ok(Some(Frame::Hello { node, slot }))) if slot < self.slots => {
                 Ok(Some((node, slot)))
             }
@@ -147,16 +168,16 @@ impl Publisher {
             Ok(Ok(Some(_))) => Err("its opener did not say who it is".into()),
             Ok(Ok(None)) => Ok(None),
             Ok(Err(error)) => Err(format!("its opener spoke nonsense: {error}")),
-            Err(_) => Err(format!("its opener said nothing for {HELLO:?}")),
+            Err(_) => Err(format!("its opener said nothing for {HELLO_TIMEOUT:?}")),
         }
     }
 
-    fn enter(&self, link: Link) -> Result<u64, String> {
+    fn enter(&self, subscriber: Subscriber) -> Result<u64, String> {
         // One per slot; more only while the end of a worker's link is not noticed yet.
         let most = 2 * self.slots as usize + 16;
         self.change(|subscribers| {
             if subscribers.len() < most {
-                Ok(subscribers.add(link))
+                Ok(subscribers.add(subscriber))
             } else {
                 Err(format!("{most} are open"))
             }
@@ -164,29 +185,29 @@ impl Publisher {
     }
 
     async fn listen(&self, id: u64, mut reader: BufReader<OwnedReadHalf>) -> io::Result<()> {
-        let answers = Budget::of(MOST_ANSWERS);
-        self.answer(id, &Frame::Welcome { node: self.node }, answers.take_one().await)?;
-        while let Some(frame) = read(&mut reader, LONGEST_WISH).await? {
-            if let Some(link) = self.lock().get(id) {
-                link.said += 1;
+        let answers = Budget::of(MAX_ANSWERS);
+        self.answer(id, &Frame::Welcome { node: self.node }, answers.reserve_one().await)?;
+        while let Some(frame) = read(&mut reader, MAX_REQUEST).await? {
+            if let Some(subscriber) = self.lock().get(id) {
+                subscriber.frames += 1;
             }
             match frame {
                 Frame::Subscribe(channel) => {
-                    let wanted = self.lock().get(id).is_none_or(|link| link.subscribe(channel));
+                    let wanted = self.lock().get(id).is_none_or(|one| one.subscribe(channel));
                     if !wanted {
                         return Err(io::Error::other("it wants too many channels"));
                     }
                 }
                 Frame::Unsubscribe(channel) => {
-                    if let Some(link) = self.lock().get(id) {
-                        link.unsubscribe(&channel);
+                    if let Some(subscriber) = self.lock().get(id) {
+                        subscriber.unsubscribe(&channel);
                     }
                 }
                 Frame::Sync => {
-                    self.answer(id, &Frame::Synced, answers.take_one().await)?;
+                    self.answer(id, &Frame::Synced, answers.reserve_one().await)?;
                     self.change(|subscribers| {
-                        if let Some(link) = subscribers.get(id) {
-                            link.settled = true;
+                        if let Some(subscriber) = subscribers.get(id) {
+                            subscriber.is_synced = true;
                         }
                     });
                 }
@@ -196,10 +217,10 @@ impl Publisher {
         Ok(())
     }
 
-    fn answer(&self, id: u64, frame: &Frame, room: Room) -> io::Result<()> {
-        let answer = Parcel::answer(frame.encode().map_err(io::Error::other)?, room);
+    fn answer(&self, id: u64, frame: &Frame, reservation: Reservation) -> io::Result<()> {
+        let answer = QueuedFrame::answer(frame.encode().map_err(io::Error::other)?, reservation);
         let mut subscribers = self.lock();
-        let put = subscribers.get(id).is_some_and(|link| link.queue.put(answer, Room::none()));
+        let put = subscribers.get(id).is_some_and(|one| one.queue.put(answer, Reservation::none()));
         if put { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }
 }

@@ -21,7 +21,7 @@ struct Slots {
 impl Slots {
     fn open(slots: u32) -> Self {
         let directory = TempDir::new().unwrap();
-        let bind = |slot| StdListener::bind(socket(directory.path(), slot)).unwrap();
+        let bind = |slot| StdListener::bind(mesh_sockets::path(directory.path(), slot)).unwrap();
         let sockets = (0..slots).map(bind).collect();
         Self { directory, sockets }
     }
@@ -173,4 +173,30 @@ async fn a_successor_joins_when_its_predecessor_has_left() {
     assert_eq!(next(&mut heard_by_a).await.1, b"more");
     assert_eq!(most_peers.load(Ordering::Relaxed), 1, "a slot has one worker at a time");
     watching.abort();
+}
+
+#[tokio::test]
+async fn a_broadcast_is_encoded_once_and_takes_one_lock() {
+    /// Counts how often it is encoded.
+    struct Content(std::cell::Cell<u64>);
+
+    impl Serialize for Content {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.0.set(self.0.get() + 1);
+            serializer.serialize_str("hot")
+        }
+    }
+
+    let slots = Slots::open(3);
+    let (a, b, c) = tokio::join!(slots.join(0), slots.join(1), slots.join(2));
+    let mut heard = [b.subscribe("news".into(), 8).await, c.subscribe("news".into(), 8).await];
+    let content = Content(std::cell::Cell::default());
+    let before = a.publisher.locks.load(Ordering::Relaxed);
+    a.broadcast("news", &content).await.unwrap();
+    // Nothing else locks meanwhile: nobody comes, goes or subscribes.
+    assert_eq!(a.publisher.locks.load(Ordering::Relaxed) - before, 1);
+    assert_eq!(content.0.get(), 1);
+    for heard in &mut heard {
+        assert_eq!(next(heard).await, ("news".into(), rmp_serde::to_vec("hot").unwrap()));
+    }
 }

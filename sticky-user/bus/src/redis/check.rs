@@ -4,16 +4,16 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, InfoDict, ProtocolVersion, cmd};
 use tracing::warn;
 
-use super::RedisUrls;
+use super::commands::Commands;
+use super::error::RedisBusError;
 use super::server::Server;
-use super::verbs::Verbs;
-use crate::Error;
+use super::urls::RedisUrls;
 
 /// The first major version that the adapter's protocol is made for.
 const OLDEST: u32 = 7;
 
-/// Such a channel is allowed to whoever may use the adapter's own, and nobody listens to it.
-const CHANNEL: &str = "socket.io-request#/#check#";
+/// A channel whose name ends so is allowed to every user that may use the adapter's own; no worker listens to it.
+const CHANNEL: &str = "-request#/#check#";
 
 /// What a node of a cluster answers for a channel that another one carries.
 const ELSEWHERE: &[&str] = &["MOVED", "ASK", "TRYAGAIN"];
@@ -22,7 +22,7 @@ impl RedisUrls {
     /// Connects once, to tell whether the bus can run over it: it answers, accepts the password,
     /// is of version 7 or later, and lets the user publish and subscribe. Of a cluster's nodes one
     /// has to answer, and has to find the cluster well.
-    pub async fn check(&self) -> Result<(), Error> {
+    pub async fn check(&self) -> Result<(), RedisBusError> {
         let mut unreachable = Vec::new();
         for server in self.servers() {
             match Check::of(server, self.is_cluster()).await {
@@ -46,7 +46,7 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    async fn of(server: &'a Server, cluster: bool) -> Result<(), Error> {
+    async fn of(server: &'a Server, cluster: bool) -> Result<(), RedisBusError> {
         // The older protocol: a server that does not know the newer one would quote the password
         // in its answer.
         let config = AsyncConnectionConfig::new();
@@ -56,28 +56,36 @@ impl<'a> Check<'a> {
         if cluster {
             check.cluster().await?;
         }
-        check.rights(if cluster { Verbs::SHARDED } else { Verbs::PLAIN }).await
+        check.rights(if cluster { Commands::SHARDED } else { Commands::PLAIN }).await
     }
 
-    async fn version(&mut self) -> Result<(), Error> {
+    async fn version(&mut self) -> Result<(), RedisBusError> {
         let info: InfoDict = self.ask(cmd("INFO").arg("server")).await?;
         let url = self.server.to_string();
         let Some(version) = info.get::<String>("redis_version") else {
-            return Err(Error::Unusable { url, reason: "it does not tell its version".into() });
+            return Err(RedisBusError::Unusable {
+                url,
+                reason: "it does not tell its version".into(),
+            });
         };
         match version.split('.').next().and_then(|major| major.parse::<u32>().ok()) {
             Some(major) if major >= OLDEST => Ok(()),
-            Some(_) => Err(Error::TooOld { url, version }),
-            None => Err(Error::Unusable { url, reason: format!("it is of version {version:?}") }),
+            Some(_) => Err(RedisBusError::TooOld { url, version }),
+            None => Err(RedisBusError::Unusable {
+                url,
+                reason: format!("it is of version {version:?}"),
+            }),
         }
     }
 
-    async fn cluster(&mut self) -> Result<(), Error> {
+    async fn cluster(&mut self) -> Result<(), RedisBusError> {
         let url = || self.server.to_string();
         let info: Result<InfoDict, _> = self.ask(cmd("CLUSTER").arg("INFO")).await;
         let info = match info {
-            Err(Error::Unusable { reason, .. }) if reason.contains("cluster support disabled") => {
-                return Err(Error::NoCluster { url: url() });
+            Err(RedisBusError::Unusable { reason, .. })
+                if reason.contains("cluster support disabled") =>
+            {
+                return Err(RedisBusError::NoCluster { url: url() });
             }
             info => info?,
         };
@@ -85,18 +93,19 @@ impl<'a> Check<'a> {
         if told("cluster_state") == "ok" {
             return Ok(());
         }
-        Err(Error::ClusterDown { url: url(), served: told("cluster_slots_ok") })
+        Err(RedisBusError::ClusterDown { url: url(), served: told("cluster_slots_ok") })
     }
 
-    /// Asks for what the bus will ask for; who may not is told so.
-    async fn rights(&mut self, verbs: Verbs) -> Result<(), Error> {
-        self.allowed(cmd("PUBSUB").arg(verbs.count).arg(CHANNEL)).await?;
-        self.allowed(cmd(verbs.publish).arg(CHANNEL).arg("")).await?;
+    /// Asks for what the bus will ask for: a user that lacks a right learns it here.
+    async fn rights(&mut self, commands: Commands) -> Result<(), RedisBusError> {
+        let channel = format!("{}{CHANNEL}", commands.prefix);
+        self.allowed(cmd("PUBSUB").arg(commands.count).arg(&channel)).await?;
+        self.allowed(cmd(commands.publish).arg(&channel).arg("")).await?;
         // The last one: in the older protocol, nothing else can be asked from then on.
-        self.allowed(cmd(verbs.subscribe).arg(CHANNEL)).await
+        self.allowed(cmd(commands.subscribe).arg(&channel)).await
     }
 
-    async fn allowed(&mut self, command: &Cmd) -> Result<(), Error> {
+    async fn allowed(&mut self, command: &Cmd) -> Result<(), RedisBusError> {
         let connection = &mut self.connection;
         let answer = async {
             match connection.req_packed_command(command).await?.extract_error() {
@@ -107,7 +116,7 @@ impl<'a> Check<'a> {
         self.server.within_limit(answer).await
     }
 
-    async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, Error> {
+    async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, RedisBusError> {
         self.server.within_limit(command.query_async(&mut self.connection)).await
     }
 }

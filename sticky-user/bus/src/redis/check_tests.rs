@@ -14,11 +14,14 @@ fn url_of(listener: &TcpListener, scheme: &str) -> RedisUrls {
 }
 
 /// What `check` makes of a server that answers so.
-async fn checked(answer: impl Fn(&[String]) -> String) -> Result<(), Error> {
+async fn checked(answer: impl Fn(&[String]) -> String) -> Result<(), RedisBusError> {
     checked_as("redis", answer).await
 }
 
-async fn checked_as(scheme: &str, answer: impl Fn(&[String]) -> String) -> Result<(), Error> {
+async fn checked_as(
+    scheme: &str,
+    answer: impl Fn(&[String]) -> String,
+) -> Result<(), RedisBusError> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = url_of(&listener, scheme);
     let server = async {
@@ -57,7 +60,10 @@ async fn an_older_one_is_too_old() {
     let asked =
         |words: &[String]| if words[0] == "INFO" { version("6.2.14") } else { "+OK\r\n".into() };
     let error = checked(asked).await.unwrap_err();
-    assert!(matches!(&error, Error::TooOld { version, .. } if version == "6.2.14"), "{error:?}");
+    assert!(
+        matches!(&error, RedisBusError::TooOld { version, .. } if version == "6.2.14"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -68,7 +74,7 @@ async fn an_answer_that_quotes_the_password_is_not_passed_on() {
     };
     let error = checked(quoting).await.unwrap_err();
     assert!(
-        matches!(&error, Error::Unusable { reason, .. } if reason.contains("***")),
+        matches!(&error, RedisBusError::Unusable { reason, .. } if reason.contains("***")),
         "{error:?}"
     );
 }
@@ -82,11 +88,11 @@ async fn each_refusal_has_its_own_error() {
         }
     };
     let error = checked(refusing("AUTH", "WRONGPASS no such pair")).await.unwrap_err();
-    assert!(matches!(error, Error::PasswordRefused { .. }), "{error:?}");
+    assert!(matches!(error, RedisBusError::PasswordRefused { .. }), "{error:?}");
     let error = checked(refusing("INFO", "NOAUTH Authentication required.")).await.unwrap_err();
-    assert!(matches!(error, Error::PasswordMissing { .. }), "{error:?}");
+    assert!(matches!(error, RedisBusError::PasswordMissing { .. }), "{error:?}");
     let error = checked(refusing("INFO", "NOPERM no right to run 'info'")).await.unwrap_err();
-    assert!(matches!(error, Error::Forbidden { .. }), "{error:?}");
+    assert!(matches!(error, RedisBusError::Forbidden { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -98,7 +104,7 @@ async fn whoever_may_not_listen_is_told_so() {
             _ => "+OK\r\n".into(),
         };
         let error = checked(answer).await.unwrap_err();
-        assert!(matches!(error, Error::Forbidden { .. }), "{right}: {error:?}");
+        assert!(matches!(error, RedisBusError::Forbidden { .. }), "{right}: {error:?}");
     }
 }
 
@@ -116,16 +122,19 @@ async fn a_cluster_has_to_be_one_and_to_be_well() {
         |state, slots| text(&format!("cluster_state:{state}\r\ncluster_slots_ok:{slots}\r\n"));
     checked_as("redis-cluster", node(info("ok", 16384))).await.unwrap();
     let error = checked_as("redis-cluster", node(info("fail", 77))).await.unwrap_err();
-    assert!(matches!(&error, Error::ClusterDown { served, .. } if served == "77"), "{error:?}");
+    assert!(
+        matches!(&error, RedisBusError::ClusterDown { served, .. } if served == "77"),
+        "{error:?}"
+    );
     let disabled = "-ERR This instance has cluster support disabled\r\n".to_owned();
     let error = checked_as("redis-cluster", node(disabled)).await.unwrap_err();
-    assert!(matches!(error, Error::NoCluster { .. }), "{error:?}");
+    assert!(matches!(error, RedisBusError::NoCluster { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_server_without_tls_is_not_secure() {
     let error = checked_as("rediss", |_| "-ERR what?\r\n".into()).await.unwrap_err();
-    assert!(matches!(error, Error::NotSecure { .. }), "{error:?}");
+    assert!(matches!(error, RedisBusError::NotSecure { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -135,6 +144,6 @@ async fn nobody_there_is_unreachable() {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("redis://chat:{PASSWORD}@{}", socket.local_addr().unwrap());
     let error = url.parse::<RedisUrls>().unwrap().check().await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(matches!(error, RedisBusError::Unreachable { .. }), "{error:?}");
     assert!(!error.to_string().contains(PASSWORD), "{error}");
 }

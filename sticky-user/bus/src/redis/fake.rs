@@ -6,14 +6,14 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use redis::cluster_routing::Slot;
+use super::topology::HASH_SLOT;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-pub(super) const SLOTS: u16 = 16_384;
+pub(super) const SLOTS: i64 = 16_384;
 
 /// A server that does not exist.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ struct State {
     away: bool,
     silent: bool,
     /// In a cluster: its slots, and the port of the node that has the others.
-    slots: Option<(Range<u16>, u16)>,
+    slots: Option<(Range<i64>, u16)>,
     /// By channel and connection.
     subscribers: BTreeMap<(String, u64), UnboundedSender<String>>,
     connections: u64,
@@ -63,14 +63,13 @@ impl Fake {
     }
 
     /// Is one of two nodes of a cluster: has these slots, and the one at that port has the others.
-    pub(super) fn slots(&self, slots: Range<u16>, other: u16) {
+    pub(super) fn slots(&self, slots: Range<i64>, other: u16) {
         let mut state = self.state();
         state.slots = Some((slots, other));
-        let (stay, leave) = std::mem::take(&mut state.subscribers)
-            .into_iter()
-            .partition(|((channel, _), _)| state.has(channel));
-        state.subscribers = stay;
-        for ((channel, _), subscriber) in leave {
+        if state.is_owner() {
+            return;
+        }
+        for ((channel, _), subscriber) in std::mem::take(&mut state.subscribers) {
             let _ = subscriber.send(push(&["sunsubscribe", &channel]));
         }
     }
@@ -81,21 +80,19 @@ impl Fake {
 }
 
 impl State {
-    fn has(&self, channel: &str) -> bool {
-        let slot = Some(Slot::for_key(channel));
-        let slots = self.slots.as_ref();
-        slots.is_none_or(|(slots, _)| slots.clone().any(|own| Slot::new(own) == slot))
+    /// Whether it has the bus's hash slot, which all channels are in.
+    fn is_owner(&self) -> bool {
+        self.slots.as_ref().is_none_or(|(slots, _)| slots.contains(&HASH_SLOT))
     }
 
     fn answer(&mut self, words: &[String], port: u16, id: u64, me: &UnboundedSender<String>) {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
-        let own = |channel| self.has(channel);
         let answer = match words[..] {
             ["HELLO", ..] => "%1\r\n+proto\r\n:3\r\n".into(),
             ["INFO", ..] => text("redis_version:7.0.0\r\n"),
             ["CLUSTER", "INFO"] => text("cluster_state:ok\r\ncluster_slots_ok:16384\r\n"),
             ["CLUSTER", "SLOTS"] => self.ranges(port),
-            ["SPUBLISH" | "SSUBSCRIBE" | "SUNSUBSCRIBE", channel, ..] if !own(channel) => {
+            ["SPUBLISH" | "SSUBSCRIBE" | "SUNSUBSCRIBE", ..] if !self.is_owner() => {
                 format!("-MOVED 1 127.0.0.1:{}\r\n", self.slots.clone().unwrap_or_default().1)
             }
             [verb @ ("SUBSCRIBE" | "SSUBSCRIBE"), channel] => {

@@ -1,4 +1,4 @@
-//! What can be wrong with a URL.
+//! What can be wrong with a URL, or with the certificates of authorities.
 
 /// Why a URL names no Redis server that can be used. Quotes nothing of it: where it cannot be
 /// read, nobody can tell which part is the password.
@@ -62,3 +62,10 @@ impl InvalidRedisUrl {
         Self::new(""),
     ];
 }
+
+/// What should hold certificates does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no certificate of an authority can be read in it: it must be of PEM (-----BEGIN CERTIFICATE-----)"
+)]
+pub struct InvalidRedisAuthorities;

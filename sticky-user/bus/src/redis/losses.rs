@@ -3,28 +3,28 @@
 use tracing::warn;
 
 use crate::health::HealthReporter;
-use crate::seldom::Seldom;
+use crate::log_limit::LogLimit;
 
 #[derive(Debug)]
 pub(super) struct Losses {
     health: HealthReporter,
-    news: Seldom,
+    news: LogLimit,
 }
 
 impl Losses {
     pub(super) fn new(health: HealthReporter) -> Self {
-        Self { health, news: Seldom::default() }
+        Self { health, news: LogLimit::default() }
     }
 
-    /// One that the log knows of: the connection is lost.
+    /// Counts a message that the log knows of: the connection is lost.
     pub(super) fn expected(&self) {
         self.health.dropped(1);
     }
 
-    /// One that is news.
+    /// Counts a message whose loss is news.
     pub(super) fn one(&self, why: &str) {
         self.health.dropped(1);
-        if self.news.again().is_some() {
+        if self.news.count().is_some() {
             let total = self.total();
             warn!("a message of the bus is lost: {why}; {total} since this worker began");
         }

@@ -1,30 +1,33 @@
 //! The bus over Redis, or over a Redis Cluster.
 //!
-//! [`RedisBus`] does what the adapter asks for, by way of a node ([`node`]) for each server: that one
-//! keeps a connection ([`link`]) up. Of a cluster's nodes a map ([`cluster`]) tells which carries which
-//! channel. What comes goes to the inboxes ([`inboxes`]) of the channels.
+//! [`bus`] is what the adapter asks; a task ([`keep`]) keeps one [`connection`] up, to the server or, in a
+//! cluster, to the node that has the bus's hash slot ([`topology`]). What comes goes to the receive queues
+//! ([`receive_queue`]) of the channels.
+//!
+//! Of the client library only its plain connection is used. Its `ConnectionManager` takes a server that is
+//! silent for one that is there, makes all that is published wait for it and sends it late, and forgets
+//! subscriptions that are refused when the server is back; it keeps to itself why it cannot connect. Its cluster
+//! connection forgets channels whose hash slot moves. `tests/suite/bus/client_library.rs` shows that.
 
-mod backoff;
 mod bus;
 mod check;
-mod cluster;
+mod commands;
+mod connection;
+mod error;
 #[cfg(test)]
 mod fake;
-mod inboxes;
 mod invalid;
-mod link;
+mod keep;
+mod liveness;
 mod losses;
-mod node;
-mod pulse;
+mod receive_queue;
 mod server;
-mod slots;
-mod state;
+mod state_reporter;
+mod topology;
 mod url;
 mod urls;
-mod verbs;
 
-pub use bus::RedisBus;
-pub use invalid::InvalidRedisUrl;
-pub use urls::{InvalidRedisAuthorities, RedisUrls};
-
-use url::RedisUrl;
+pub(crate) use bus::RedisBus;
+pub use error::RedisBusError;
+pub use invalid::{InvalidRedisAuthorities, InvalidRedisUrl};
+pub use urls::RedisUrls;

@@ -13,9 +13,9 @@ use redis::{
 };
 use tokio::time::timeout;
 
-use crate::Error;
+use super::error::RedisBusError;
 
-/// How long a server may take to answer whoever connects. A local one needs milliseconds.
+/// How long a server may take to answer a worker that connects. A local one needs milliseconds.
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// A server's address, and what it wants to be told first. Displayed without the password.
@@ -70,7 +70,7 @@ impl Server {
         &self,
         protocol: ProtocolVersion,
         config: AsyncConnectionConfig,
-    ) -> Result<MultiplexedConnection, Error> {
+    ) -> Result<MultiplexedConnection, RedisBusError> {
         if self.is_tls() {
             // Fails where the program has chosen another before, which is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -89,28 +89,30 @@ impl Server {
     pub(super) async fn within_limit<T>(
         &self,
         answer: impl Future<Output = Result<T, RedisError>>,
-    ) -> Result<T, Error> {
+    ) -> Result<T, RedisBusError> {
         let Ok(answer) = timeout(LIMIT, answer).await else {
             let hint = if self.is_tls() { " (does that port speak TLS?)" } else { "" };
             let reason = format!("no answer within {} seconds{hint}", LIMIT.as_secs());
-            return Err(Error::Unreachable { url: self.to_string(), reason });
+            return Err(RedisBusError::Unreachable { url: self.to_string(), reason });
         };
         answer.map_err(|error| self.explain(&error))
     }
 
     /// The library's error itself is not passed on: it may quote what was sent.
-    pub(super) fn explain(&self, error: &RedisError) -> Error {
+    pub(super) fn explain(&self, error: &RedisError) -> RedisBusError {
         let url = self.to_string();
         let reason = self.without_password(error);
         match error.kind() {
-            ErrorKind::Io if self.is_tls() && is_of_tls(error) => Error::NotSecure { url, reason },
-            ErrorKind::Io => Error::Unreachable { url, reason },
-            ErrorKind::AuthenticationFailed => Error::PasswordRefused { url },
-            ErrorKind::Server(ServerErrorKind::NoPerm) => Error::Forbidden { url, reason },
+            ErrorKind::Io if self.is_tls() && is_of_tls(error) => {
+                RedisBusError::NotSecure { url, reason }
+            }
+            ErrorKind::Io => RedisBusError::Unreachable { url, reason },
+            ErrorKind::AuthenticationFailed => RedisBusError::PasswordRefused { url },
+            ErrorKind::Server(ServerErrorKind::NoPerm) => RedisBusError::Forbidden { url, reason },
             _ => match error.code() {
-                Some("NOAUTH") => Error::PasswordMissing { url },
-                Some("WRONGPASS") => Error::PasswordRefused { url },
-                _ => Error::Unusable { url, reason },
+                Some("NOAUTH") => RedisBusError::PasswordMissing { url },
+                Some("WRONGPASS") => RedisBusError::PasswordRefused { url },
+                _ => RedisBusError::Unusable { url, reason },
             },
         }
     }

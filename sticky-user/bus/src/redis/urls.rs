@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
+use super::error::RedisBusError;
+use super::invalid::{InvalidRedisAuthorities, InvalidRedisUrl};
 use super::server::Server;
-use super::{InvalidRedisUrl, RedisUrl};
-use crate::Error;
+use super::url::RedisUrl;
 
 /// One Redis server:
 ///
@@ -17,8 +18,8 @@ use crate::Error;
 /// | `rediss://user:password@host:6379/0` | with TLS |
 /// | `unix:///path/of.sock?db=0&user=user&pass=password` | on this host; also `redis+unix://` |
 ///
-/// or a Redis Cluster, which is what several URLs mean, or one that begins with `redis-cluster://`
-/// or `rediss-cluster://`. Of its nodes one that answers is enough: it tells the others.
+/// or a Redis Cluster, which is what several URLs mean, or a URL that begins with `redis-cluster://`
+/// or `rediss-cluster://`. One node that answers is enough: it names the others.
 ///
 /// What is displayed of them is fit for logs:
 ///
@@ -58,13 +59,13 @@ impl RedisUrls {
     }
 
     /// The same, of a file.
-    pub fn with_authorities_of(self, file: &Path) -> Result<Self, Error> {
+    pub fn with_authorities_of(self, file: &Path) -> Result<Self, RedisBusError> {
         let path = file.to_path_buf();
         let pem = match fs::read(file) {
             Ok(pem) => pem,
-            Err(source) => return Err(Error::AuthoritiesUnread { path, source }),
+            Err(source) => return Err(RedisBusError::AuthoritiesUnread { path, source }),
         };
-        self.with_authorities(&pem).map_err(|source| Error::Authorities { path, source })
+        self.with_authorities(&pem).map_err(|source| RedisBusError::Authorities { path, source })
     }
 
     /// The servers to begin with.
@@ -80,13 +81,6 @@ impl RedisUrls {
         std::iter::once(&self.first).chain(&self.more)
     }
 }
-
-/// What should hold certificates does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "no certificate of an authority can be read in it: it must be of PEM (-----BEGIN CERTIFICATE-----)"
-)]
-pub struct InvalidRedisAuthorities;
 
 impl FromStr for RedisUrls {
     type Err = InvalidRedisUrl;

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use sticky_contract::SlotId;
 use sticky_ebpf::{Ipv6Prefix, Mapping, SlotCount, SlotCountError};
 
 use self::line::Line;
@@ -54,7 +55,7 @@ pub(super) struct Args {
 struct Answer {
     ip: IpAddr,
     key: u64,
-    slot: u32,
+    slot: SlotId,
 }
 
 /// As much of a line is shown.
@@ -113,7 +114,7 @@ impl Args {
         let wrong = |source| WhichError::Answer { workers, bits, source };
         let slots = SlotCount::new(workers).map_err(|error| wrong(Some(error)))?;
         let prefix = Ipv6Prefix::new(bits).ok_or_else(|| wrong(None))?;
-        let away = |slot: u32| status.slots.iter().any(|it| it.slot == slot && it.away);
+        let away = |slot: SlotId| status.slots.iter().any(|it| it.slot == slot && it.away);
         Ok(Mapping::new(slots).with_ipv6_prefix(prefix).without(away))
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use serde::Serialize;
+use sticky_contract::PerSlot;
 use sticky_ebpf::Mapping;
 
 /// The longest bar, in characters.
@@ -19,7 +20,7 @@ pub(super) struct Spread {
     /// Different addresses among them.
     distinct: usize,
     /// Addresses at each slot.
-    slots: Vec<u64>,
+    slots: PerSlot<u64>,
     /// Slots with none.
     idle: usize,
     /// The busiest slot, in multiples of an even share: 1 is perfect, the number of workers is
@@ -36,22 +37,20 @@ impl Spread {
         clients: impl Iterator<Item = Result<IpAddr, E>>,
     ) -> Result<Self, E> {
         let workers = mapping.slots().get();
-        let mut slots = vec![0_u64; workers as usize];
+        let mut slots = PerSlot::new(mapping.slots(), |_| 0_u64);
         let mut seen = HashSet::new();
         for client in clients {
             let client = client?;
             seen.insert(client.to_canonical());
-            if let Some(count) = slots.get_mut(mapping.slot_of(client) as usize) {
-                *count += 1;
-            }
+            slots[mapping.slot_of(client)] += 1;
         }
-        let addresses = slots.iter().sum();
-        let busiest = slots.iter().copied().max().unwrap_or(0);
+        let addresses = slots.values().sum();
+        let busiest = slots.values().copied().max().unwrap_or(0);
         Ok(Self {
             workers,
             addresses,
             distinct: seen.len(),
-            idle: slots.iter().filter(|&&count| count == 0).count(),
+            idle: slots.values().filter(|&&count| count == 0).count(),
             busiest: ratio(busiest * u64::from(workers), addresses),
             slots,
             skipped: 0,
@@ -71,8 +70,8 @@ impl Spread {
         let Self { workers, addresses, distinct, busiest, idle, .. } = self;
         writeln!(out, "{addresses} addresses ({distinct} different) on {workers} slots\n")?;
         writeln!(out, "SLOT  ADDRESSES   SHARE")?;
-        let most = self.slots.iter().copied().max().unwrap_or(0).max(1);
-        for (slot, &count) in self.slots.iter().enumerate() {
+        let most = self.slots.values().copied().max().unwrap_or(0).max(1);
+        for (slot, &count) in self.slots.iter() {
             let share = 100.0 * ratio(count, *addresses);
             let bar = (0..count * BAR / most).map(|_| '#').collect::<String>();
             writeln!(out, "{slot:>4}  {count:>9}  {share:>5.1}%  {bar}")?;
@@ -98,7 +97,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
 mod tests {
     use std::convert::Infallible;
 
-    use sticky_ebpf::SlotCount;
+    use sticky_contract::{SlotCount, SlotId};
 
     use super::*;
 
@@ -112,14 +111,14 @@ mod tests {
     fn all_at_one_slot() {
         let spread = spread(10, &["10.0.0.10", "10.0.1.10", "10.9.0.10", "10.0.0.10"]);
         assert_eq!((spread.addresses, spread.distinct, spread.idle), (4, 3, 9));
-        assert_eq!(spread.slots[0], 4);
+        assert_eq!(spread.slots[SlotId::FIRST], 4);
         assert!((spread.busiest - 10.0).abs() < 1e-9);
     }
 
     #[test]
     fn even() {
         let spread = spread(2, &["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.3", "10.0.0.4"]);
-        assert_eq!(spread.slots, [2, 2]);
+        assert!(spread.slots.values().eq(&[2, 2]));
         assert!((spread.busiest - 1.0).abs() < 1e-9);
     }
 

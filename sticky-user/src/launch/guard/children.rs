@@ -6,7 +6,7 @@ use std::io;
 use procfs::process::all_processes;
 use rustix::process::{Pid, getpid};
 
-/// All children, also those that have ended and are not waited for. The process is to have one thread.
+/// All children, also zombies. The process is to have one thread.
 ///
 /// The kernel's list of them is complete when nothing leaves it while it is read, and only this
 /// process can make something leave.
@@ -23,7 +23,7 @@ pub(super) fn of_this_process() -> io::Result<Vec<Pid>> {
 fn searched(parent: i32) -> io::Result<Vec<Pid>> {
     let processes = all_processes().map_err(io::Error::other)?;
     let children = processes.flatten().filter_map(|process| {
-        // One that has gone in the meantime is no child.
+        // A process that has gone in the meantime is no child.
         let stat = process.stat().ok().filter(|stat| stat.ppid == parent)?;
         Pid::from_raw(stat.pid)
     });

@@ -22,6 +22,6 @@ pub(super) fn end_like(status: &WaitIdStatus) -> io::Result<()> {
             kill_process(getpid(), signal)?;
         }
     }
-    // As shells tell it: a signal without a name, or one that this process ignores.
+    // As shells tell it: a signal without a name, or a signal that this process ignores.
     process::exit(128_i32.saturating_add(number));
 }

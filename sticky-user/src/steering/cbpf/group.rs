@@ -1,34 +1,32 @@
 //! The kernel's group of listeners, as far as it can be followed from outside.
 //!
-//! A classic program names a listener by its place in the group. One that begins to listen takes the
-//! place behind the last; one that stops leaves its place to the last.
+//! A classic program names a listener by its place in the group. A listener that begins to listen takes
+//! the place behind the last; a listener that stops leaves its place to the last.
+
+use sticky_contract::SlotId;
 
 use crate::listener::Order;
 
-/// At a place of the group that is none of ours.
-pub(super) const STRANGER: u32 = u32::MAX;
-
-/// Who is where.
+/// Which listener is at which place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Group {
-    /// The slot at each place.
-    places: Vec<u32>,
+    /// The slot at each place; `None` for a foreign listener.
+    places: Vec<Option<SlotId>>,
     /// The slots in the order in which their listeners began to listen; empty where the kernel does
     /// not tell it.
-    listened: Vec<u32>,
+    listened: Vec<SlotId>,
 }
 
 impl Group {
-    /// Listeners that begin one after the other, behind those of `strangers`.
-    pub(super) fn new(slots: impl Iterator<Item = u32>, strangers: usize) -> Self {
-        let places = std::iter::repeat_n(STRANGER, strangers).chain(slots).collect();
+    /// Listeners that begin one after the other, behind those of `foreign` listeners.
+    pub(super) fn new(slots: impl Iterator<Item = SlotId>, foreign: usize) -> Self {
+        let places = std::iter::repeat_n(None, foreign).chain(slots.map(Some)).collect();
         Self { places, listened: Vec::new() }
     }
 
     /// The same, with the order of listening, if `order`, which the kernel tells, is as expected.
     pub(super) fn told(mut self, order: Option<&Order>) -> Self {
-        let ours = self.places.iter().copied().filter(|&slot| slot != STRANGER);
-        self.listened = ours.collect();
+        self.listened = self.places.iter().copied().flatten().collect();
         if order.is_none_or(|order| order.slots != self.listened) {
             self.listened.clear();
         }
@@ -36,37 +34,37 @@ impl Group {
     }
 
     /// What an earlier supervisor noted.
-    pub(super) fn resume(places: Vec<u32>, listened: Vec<u32>) -> Self {
+    pub(super) fn resume(places: Vec<Option<SlotId>>, listened: Vec<SlotId>) -> Self {
         Self { places, listened }
     }
 
-    pub(super) fn places(&self) -> &[u32] {
+    pub(super) fn places(&self) -> &[Option<SlotId>] {
         &self.places
     }
 
-    pub(super) fn listened(&self) -> &[u32] {
+    pub(super) fn listened(&self) -> &[SlotId] {
         &self.listened
     }
 
-    /// Slots that have left their place: the `ended`, and those that have left it and come back. `None`
-    /// where it cannot be known any more who is where.
+    /// Slots whose listeners have left their places: the `ended`, and listeners that left and came back.
+    /// `None` where the places cannot be known any more.
     ///
-    /// The one that listened last, and does so again, looks as if it had never left. That matters only
-    /// where another one left in the same moment; to be sure of it, all would have to listen anew
-    /// whenever one has ended, which cuts off who waits.
-    pub(super) fn left(&self, ended: &[u32], order: Option<&Order>) -> Option<Vec<u32>> {
-        let mut left: Vec<u32> = ended.to_vec();
+    /// A listener that was the last, and is the last again, looks as if it had never left. That matters
+    /// only where another one left in the same moment; to be sure of it, all would have to listen anew
+    /// whenever one has ended, which cuts off the clients that wait.
+    pub(super) fn left(&self, ended: &[SlotId], order: Option<&Order>) -> Option<Vec<SlotId>> {
+        let mut left: Vec<SlotId> = ended.to_vec();
         left.extend(order.map_or_else(Vec::new, |order| self.came_back(ended, order)));
-        let leaving = left.iter().filter(|&slot| self.places.contains(slot)).count();
-        let others = order.map_or(self.strangers(), |order| order.others);
-        // Of two that left, either may have been the first. A stranger moves like all others.
-        let undisturbed = leaving == 0 && (self.strangers() == 0 || self.strangers() == others);
-        let known = leaving == 1 && self.strangers() == 0 && others == 0;
+        let leaving = left.iter().filter(|&&slot| self.places.contains(&Some(slot))).count();
+        let others = order.map_or(self.foreign(), |order| order.others);
+        // Of two that left, either may have been the first. A foreign listener moves like all others.
+        let undisturbed = leaving == 0 && (self.foreign() == 0 || self.foreign() == others);
+        let known = leaving == 1 && self.foreign() == 0 && others == 0;
         (undisturbed || known).then_some(left)
     }
 
-    /// Those that do not stand where they would if they had gone on listening: behind the others.
-    fn came_back(&self, ended: &[u32], order: &Order) -> Vec<u32> {
+    /// Slots whose listeners left and came back: they stand behind the others, and no longer where they stood.
+    fn came_back(&self, ended: &[SlotId], order: &Order) -> Vec<SlotId> {
         if self.listened.is_empty() {
             return Vec::new();
         }
@@ -75,20 +73,20 @@ impl Group {
         expected.filter(|slot| found.next_if_eq(slot).is_none()).copied().collect()
     }
 
-    fn strangers(&self) -> usize {
-        self.places.iter().filter(|&&slot| slot == STRANGER).count()
+    fn foreign(&self) -> usize {
+        self.places.iter().filter(|slot| slot.is_none()).count()
     }
 
     /// A listener stopped listening.
-    pub(super) fn leave(&mut self, slot: u32) {
-        if let Some(place) = self.places.iter().position(|&at| at == slot) {
+    pub(super) fn leave(&mut self, slot: SlotId) {
+        if let Some(place) = self.places.iter().position(|&at| at == Some(slot)) {
             self.places.swap_remove(place);
         }
     }
 
     /// A listener began to listen.
-    pub(super) fn join(&mut self, slot: u32) {
-        self.places.push(slot);
+    pub(super) fn join(&mut self, slot: SlotId) {
+        self.places.push(Some(slot));
         if let Some(at) = self.listened.iter().position(|&listened| listened == slot) {
             self.listened.remove(at);
             self.listened.push(slot);
@@ -99,31 +97,38 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use sticky_contract::SlotCount;
 
     use super::*;
 
-    const SLOTS: u32 = 6;
+    fn slots() -> impl Iterator<Item = SlotId> {
+        SlotCount::new(6).unwrap().iter()
+    }
+
+    fn slot(number: u32) -> SlotId {
+        SlotId::try_from(number).unwrap()
+    }
 
     /// The kernel's side.
     #[derive(Clone, Debug)]
     struct Kernel {
-        group: Vec<u32>,
-        list: Vec<u32>,
+        group: Vec<Option<SlotId>>,
+        list: Vec<Option<SlotId>>,
     }
 
     impl Kernel {
         fn new() -> Self {
-            Self { group: (0..SLOTS).collect(), list: (0..SLOTS).collect() }
+            Self { group: slots().map(Some).collect(), list: slots().map(Some).collect() }
         }
 
-        fn ends(&mut self, slot: u32) {
+        fn ends(&mut self, slot: Option<SlotId>) {
             if let Some(place) = self.group.iter().position(|&at| at == slot) {
                 self.group.swap_remove(place);
                 self.list.retain(|&at| at != slot);
             }
         }
 
-        fn begins(&mut self, slot: u32) {
+        fn begins(&mut self, slot: Option<SlotId>) {
             if !self.group.contains(&slot) {
                 self.group.push(slot);
                 self.list.push(slot);
@@ -131,72 +136,73 @@ mod tests {
         }
 
         fn order(&self) -> Order {
-            Order {
-                slots: self.list.iter().copied().filter(|&at| at != STRANGER).collect(),
-                others: self.others(),
-            }
+            Order { slots: self.list.iter().copied().flatten().collect(), others: self.others() }
         }
 
         fn others(&self) -> usize {
-            usize::from(self.group.contains(&STRANGER))
+            usize::from(self.group.contains(&None))
         }
     }
 
-    /// As `Cbpf::mend` does it.
-    fn mend(group: &mut Group, kernel: &mut Kernel) {
-        let ended: Vec<u32> = (0..SLOTS).filter(|slot| !kernel.group.contains(slot)).collect();
+    /// As `Cbpf::repair` does it.
+    fn repair(group: &mut Group, kernel: &mut Kernel) {
+        let is_there = |&slot: &SlotId| kernel.group.contains(&Some(slot));
+        let ended: Vec<SlotId> = slots().filter(|slot| !is_there(slot)).collect();
         if let Some(left) = group.left(&ended, Some(&kernel.order())) {
             for slot in left {
                 group.leave(slot);
-                kernel.begins(slot);
+                kernel.begins(Some(slot));
                 group.join(slot);
             }
         } else {
-            (0..SLOTS).for_each(|slot| kernel.ends(slot));
-            (0..SLOTS).for_each(|slot| kernel.begins(slot));
-            *group = Group::new(0..SLOTS, kernel.others()).told(Some(&kernel.order()));
+            slots().for_each(|slot| kernel.ends(Some(slot)));
+            slots().for_each(|slot| kernel.begins(Some(slot)));
+            *group = Group::new(slots(), kernel.others()).told(Some(&kernel.order()));
         }
     }
 
     #[test]
     fn two_that_ended_are_not_guessed() {
         let mut kernel = Kernel::new();
-        let group = Group::new(0..SLOTS, 0).told(Some(&kernel.order()));
-        kernel.ends(4);
-        kernel.ends(1);
-        assert_eq!(group.left(&[1, 4], Some(&kernel.order())), None);
+        let group = Group::new(slots(), 0).told(Some(&kernel.order()));
+        kernel.ends(Some(slot(4)));
+        kernel.ends(Some(slot(1)));
+        assert_eq!(group.left(&[slot(1), slot(4)], Some(&kernel.order())), None);
     }
 
     proptest! {
-        /// Whatever workers do between two looks, afterwards each place is known; also where a stranger
+        /// Whatever workers do between two looks, afterwards each place is known; also where a foreign listener
         /// has come or gone before. But for one thing: that the last of all left and came back, and so is
         /// the last again, is not seen.
         #[test]
         fn every_place_is_known(
             rounds in prop::collection::vec(
-                (any::<Option<bool>>(), prop::collection::vec((0..SLOTS, any::<bool>()), 0..5)),
+                (any::<Option<bool>>(), prop::collection::vec((0..6_u32, any::<bool>()), 0..5)),
                 0..6,
             ),
         ) {
             let mut kernel = Kernel::new();
-            let mut group = Group::new(0..SLOTS, 0).told(Some(&kernel.order()));
+            let mut group = Group::new(slots(), 0).told(Some(&kernel.order()));
             let change = |kernel: &mut Kernel, slot, begins| {
                 if begins { kernel.begins(slot) } else { kernel.ends(slot) }
             };
-            for (stranger, events) in rounds {
-                if let Some(begins) = stranger {
-                    change(&mut kernel, STRANGER, begins);
+            for (foreign, events) in rounds {
+                if let Some(begins) = foreign {
+                    change(&mut kernel, None, begins);
                 }
                 let last = kernel.list.last().copied();
-                for (slot, begins) in events {
+                for (number, begins) in events {
+                    let slot = Some(slot(number));
                     if begins && last == Some(slot) {
                         continue;
                     }
                     change(&mut kernel, slot, begins);
                 }
-                mend(&mut group, &mut kernel);
-                for slot in 0..SLOTS {
-                    let place = |places: &[u32]| places.iter().position(|&at| at == slot);
+                repair(&mut group, &mut kernel);
+                for slot in slots() {
+                    let place = |places: &[Option<SlotId>]| {
+                        places.iter().position(|&at| at == Some(slot))
+                    };
                     prop_assert_eq!(place(group.places()), place(&kernel.group), "slot {}", slot);
                 }
             }

@@ -18,23 +18,25 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::libc::{sock_filter, sock_fprog};
 use nix::sys::socket::{setsockopt, sockopt::AttachReusePortCbpf};
+use sticky_contract::{SlotCount, SlotId};
 use sticky_ebpf::Mapping;
 use tracing::warn;
 
 use self::assembler::Instruction;
 pub use self::assembler::TooManyInstructions;
 use self::group::Group;
-use super::adoption::Adoption;
 use super::kept::listeners_left;
-use super::mended::Mended;
-use super::{Closing, Counters, Error, Kept, Lent, Mode, Noted, Plan, Steering};
+use super::redistribution::Redistribution;
+use super::repair::Repair;
+use super::{Closing, Counters, Error, HandOver, Kept, Lend, Lent, Mode, Noted, Plan, Steer};
 use crate::listener::{Gone, Listeners, Queue};
+use crate::step::Step as _;
 
 /// The classic program at work on one port.
 #[derive(Debug)]
 pub struct Cbpf {
     listeners: Listeners,
-    adoption: Adoption,
+    redistribution: Redistribution,
     mapping: Mapping,
     group: Group,
 }
@@ -46,49 +48,48 @@ impl Cbpf {
             warn!("--log-steering: in mode cbpf the kernel program cannot tell its decisions");
         }
         let slots = plan.mapping.slots();
-        let listeners = Listeners::open(plan.listen, slots.get(), plan.backlog)?;
-        let adoption = Adoption::new(&plan.mapping, plan.backlog)?;
+        let listeners = Listeners::open(plan.listen, slots, plan.backlog)?;
+        let redistribution = Redistribution::new(&plan.mapping, plan.backlog)?;
         let group = Group::new(slots.iter(), 0).told(listeners.order().as_ref());
-        let mut this = Self { listeners, adoption, mapping: plan.mapping.clone(), group };
+        let mut this = Self { listeners, redistribution, mapping: plan.mapping.clone(), group };
         this.attach()?;
-        this.listeners.open_door()?;
+        this.listeners.open_gate()?;
         Ok(this)
     }
 
-    /// Goes on with what an earlier supervisor left; [`Steering::mend`] has to follow.
+    /// Goes on with what an earlier supervisor left; [`Lend::repair`] has to follow.
     pub fn resume(plan: &Plan, left: &mut Kept, noted: Noted) -> Result<Self, Error> {
         let listeners = listeners_left(plan, left)?;
-        let adoption = Adoption::resume(left, &plan.mapping, plan.backlog)?;
+        let redistribution = Redistribution::resume(left, &plan.mapping, plan.backlog)?;
         let group = Group::resume(noted.places, noted.listened);
-        Ok(Self { listeners, adoption, mapping: plan.mapping.clone(), group })
+        Ok(Self { listeners, redistribution, mapping: plan.mapping.clone(), group })
     }
 
     /// Attaches the program to the group, over any listener that is in it.
     fn attach(&self) -> Result<(), Error> {
-        let member = self.group.places().iter().copied().find(|&slot| slot != group::STRANGER);
-        let member = member.unwrap_or_default();
+        let member = self.group.places().iter().copied().flatten().next().unwrap_or_default();
         put_in_force(&self.listeners, member, &self.mapping, self.group.places())
     }
 
     /// Makes a listener listen again, or another one in its place.
-    fn begin(&mut self, slot: u32, gone: Option<Gone>, mended: &mut Mended) {
-        let begun = if Mended::is_vacant(gone, slot) {
-            mended.renew(&mut self.listeners, slot)
+    fn begin(&mut self, slot: SlotId, gone: Option<Gone>, repair: &mut Repair) {
+        let begun = if Repair::is_vacant(gone, slot) {
+            repair.renew(&mut self.listeners, slot)
         } else {
             self.listeners.listen_again(slot).map_err(Error::from)
         };
         match begun {
             Ok(()) => self.group.join(slot),
-            Err(error) => mended.failed(error),
+            Err(error) => repair.failed(error),
         }
     }
 
-    /// Those that left their places come back, at the end.
-    fn bring_back(&mut self, left: &[u32], gone: Option<Gone>, mended: &mut Mended) {
+    /// Brings the listeners back that `left` their places, behind the others.
+    fn bring_back(&mut self, left: &[SlotId], gone: Option<Gone>, repair: &mut Repair) {
         for &slot in left {
             self.group.leave(slot);
-            if mended.has_fault(slot) {
-                self.begin(slot, gone, mended);
+            if repair.has_fault(slot) {
+                self.begin(slot, gone, repair);
             } else {
                 self.group.join(slot);
             }
@@ -97,35 +98,39 @@ impl Cbpf {
 
     /// All leave their places, and take new ones in the order of the slots. What waits is passed to
     /// the workers where they can take it.
-    fn rebuild(&mut self, gone: Option<Gone>, adopts: &dyn Fn(u32) -> bool, mended: &mut Mended) {
+    fn rebuild(
+        &mut self,
+        gone: Option<Gone>,
+        takes_redistributed: &dyn Fn(SlotId) -> bool,
+        repair: &mut Repair,
+    ) {
         let slots = self.mapping.slots().iter();
-        let faultless = slots.filter(|&slot| !mended.has_fault(slot)).collect::<Vec<_>>();
-        for slot in faultless.into_iter().filter(|&slot| adopts(slot)) {
-            if let Err(error) = self.adoption.of(&self.listeners, slot, &self.mapping) {
-                mended.failed(error);
+        let faultless = slots.filter(|&slot| !repair.has_fault(slot)).collect::<Vec<_>>();
+        for slot in faultless.into_iter().filter(|&slot| takes_redistributed(slot)) {
+            if let Err(error) = self.redistribution.of(&self.listeners, slot, &self.mapping) {
+                repair.failed(error);
             }
         }
         self.mapping.slots().iter().for_each(|slot| self.listeners.quit(slot));
-        let strangers = self.listeners.order().map_or(0, |order| order.others);
-        self.group = Group::new(std::iter::empty(), strangers);
+        let foreign = self.listeners.order().map_or(0, |order| order.others);
+        self.group = Group::new(std::iter::empty(), foreign);
         for slot in self.mapping.slots().iter() {
-            self.begin(slot, gone, mended);
+            self.begin(slot, gone, repair);
         }
-        mended.rebuilt = true;
+        repair.rebuilt = true;
         self.group = std::mem::take(&mut self.group).told(self.listeners.order().as_ref());
     }
 }
 
 fn put_in_force(
     listeners: &Listeners,
-    slot: u32,
+    slot: SlotId,
     mapping: &Mapping,
-    places: &[u32],
+    places: &[Option<SlotId>],
 ) -> Result<(), Error> {
     let program = rule::assemble(mapping, places)?;
     let step = "attach the classic BPF program to the port";
-    let listener = listeners.get(slot);
-    listener.map_or(Ok(()), |socket| attach(socket, &program)).map_err(Error::system(step))
+    Ok(attach(listeners.get(slot), &program).step(step)?)
 }
 
 fn attach(socket: BorrowedFd<'_>, program: &[Instruction]) -> Result<(), nix::Error> {
@@ -139,11 +144,11 @@ fn attach(socket: BorrowedFd<'_>, program: &[Instruction]) -> Result<(), nix::Er
 /// Attaches a program to a listener on the loopback address.
 pub fn probe() -> Result<(), Error> {
     let plan = Plan::for_probe();
-    let listeners = Listeners::open(plan.listen, 1, plan.backlog)?;
-    put_in_force(&listeners, 0, &plan.mapping, &[0])
+    let listeners = Listeners::open(plan.listen, SlotCount::default(), plan.backlog)?;
+    put_in_force(&listeners, SlotId::FIRST, &plan.mapping, &[Some(SlotId::FIRST)])
 }
 
-impl Steering for Cbpf {
+impl Steer for Cbpf {
     fn mode(&self) -> Mode {
         Mode::Cbpf
     }
@@ -152,49 +157,20 @@ impl Steering for Cbpf {
         self.listeners.address()
     }
 
-    fn lend(&self, slot: u32) -> io::Result<Vec<Lent>> {
-        Ok(vec![Lent::listener(&self.listeners, slot)?, self.adoption.lend(slot)?])
-    }
-
-    /// Behind a closed door: who is where changes.
-    fn mend(&mut self, gone: Option<Gone>, adopts: &dyn Fn(u32) -> bool) -> Mended {
-        let mut mended = Mended::of(self.listeners.faults(gone), gone);
-        let left = self.group.left(&mended.ended(), self.listeners.order().as_ref());
-        if left.as_ref().is_none_or(|left| !left.is_empty()) {
-            if let Err(error) = self.listeners.close_door() {
-                mended.failed(error);
-            }
-            match left {
-                Some(left) => self.bring_back(&left, gone, &mut mended),
-                None => self.rebuild(gone, adopts, &mut mended),
-            }
-            mended.moved = true;
-        }
-        if let Err(error) = self.attach() {
-            mended.failed(error);
-        }
-        // Closed also where a new listener was put in the place of one that had left already.
-        if let Err(error) = self.listeners.open_door() {
-            mended.failed(error);
-        }
-        self.adoption.renew(gone, &mut mended);
-        mended
-    }
-
     fn remap(&mut self, mapping: &Mapping) -> Result<(), Error> {
         let before = std::mem::replace(&mut self.mapping, mapping.clone());
         self.attach().inspect_err(|_| self.mapping = before)
     }
 
-    fn waiting(&self, slot: u32) -> io::Result<OwnedFd> {
+    fn waiting(&self, slot: SlotId) -> io::Result<OwnedFd> {
         Lent::listener(&self.listeners, slot).map(|lent| lent.descriptor)
     }
 
-    fn adopt(&mut self, slot: u32) -> Result<usize, Error> {
-        self.adoption.of(&self.listeners, slot, &self.mapping)
+    fn redistribute(&mut self, slot: SlotId) -> Result<usize, Error> {
+        self.redistribution.of(&self.listeners, slot, &self.mapping)
     }
 
-    fn queue(&self, slot: u32) -> Option<Queue> {
+    fn queue(&self, slot: SlotId) -> Option<Queue> {
         self.listeners.queue(slot)
     }
 
@@ -202,13 +178,54 @@ impl Steering for Cbpf {
         Ok(None)
     }
 
+    fn close(&mut self) -> Closing {
+        Box::pin(ready(self.listeners.close_gate().map_err(Error::from)))
+    }
+}
+
+impl Lend for Cbpf {
+    fn lend(&self, slot: SlotId) -> io::Result<Vec<Lent>> {
+        Ok(vec![Lent::listener(&self.listeners, slot)?, self.redistribution.lend(slot)?])
+    }
+
+    /// Behind a closed SYN gate, since listeners change their places.
+    fn repair(
+        &mut self,
+        gone: Option<Gone>,
+        takes_redistributed: &dyn Fn(SlotId) -> bool,
+    ) -> Repair {
+        let mut repair = Repair::of(self.listeners.faults(gone), gone);
+        let left = self.group.left(&repair.ended(), self.listeners.order().as_ref());
+        if left.as_ref().is_none_or(|left| !left.is_empty()) {
+            if let Err(error) = self.listeners.close_gate() {
+                repair.failed(error);
+            }
+            match left {
+                Some(left) => self.bring_back(&left, gone, &mut repair),
+                None => self.rebuild(gone, takes_redistributed, &mut repair),
+            }
+            repair.moved = true;
+        }
+        if let Err(error) = self.attach() {
+            repair.failed(error);
+        }
+        // Its gate is closed also where a listener was replaced that had left its place already.
+        if let Err(error) = self.listeners.open_gate() {
+            repair.failed(error);
+        }
+        self.redistribution.renew(gone, &mut repair);
+        repair
+    }
+
     fn listeners(&self) -> Option<&Listeners> {
         Some(&self.listeners)
     }
+}
 
+impl HandOver for Cbpf {
     fn kept(&self) -> io::Result<Kept> {
         let mut kept: Kept = self.listeners.kept()?.into_iter().collect();
-        self.adoption.keep(&mut kept)?;
+        self.redistribution.keep(&mut kept)?;
         Ok(kept)
     }
 
@@ -217,14 +234,10 @@ impl Steering for Cbpf {
     }
 
     fn pause(&mut self) -> Closing {
-        self.adoption.flushed()
+        self.redistribution.flushed()
     }
 
     fn unpause(&mut self) -> Result<(), Error> {
         Ok(())
-    }
-
-    fn close(&mut self) -> Closing {
-        Box::pin(ready(self.listeners.close_door().map_err(Error::from)))
     }
 }

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tracing::error;
 
 use crate::steering::Error;
+use crate::step::Step as _;
 use sticky_sys::readiness;
 
 /// Passes the program's log on to this process's log until it is dropped.
@@ -21,7 +22,7 @@ impl Log {
         let step = "watch the log of the kernel program";
         let buffer = logger.as_fd().try_clone_to_owned();
         let buffer = buffer.and_then(|buffer| readiness::watch(buffer, Interest::READABLE));
-        let buffer = buffer.map_err(Error::system(step))?;
+        let buffer = buffer.step(step)?;
         Ok(Self(tokio::spawn(async move {
             loop {
                 match buffer.readable().await {

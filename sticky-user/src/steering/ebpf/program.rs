@@ -6,14 +6,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, PerCpuValues, ReusePortSockArray};
 use aya::programs::SkReuseport;
 use aya::{Ebpf, EbpfError, EbpfLoader};
+use sticky_contract::{SlotCount, SlotId};
 use sticky_ebpf::counters::COUNTERS;
-use sticky_ebpf::{MAX_BUCKETS, Mapping, SlotCount, maps};
+use sticky_ebpf::{MAX_BUCKETS, Mapping, maps};
 
 use super::log::Log;
 use super::object;
 use crate::causes;
 use crate::steering::kept::take;
 use crate::steering::{Counters, Error, Kept};
+use crate::step::{Step as _, StepError};
 use sticky_sys::reuseport;
 
 /// The log buffer of a program that does not log; the kernel wants at least a page.
@@ -56,7 +58,7 @@ impl Program {
         let program = load_program(&mut object)?;
         let mut this = Self::of(program, |name| {
             let map = object.take_map(name).ok_or(Error::Missing(name))?;
-            descriptor(&map).map_err(Error::system("duplicate the descriptor of a map"))
+            Ok(descriptor(&map).step("duplicate the descriptor of a map")?)
         })?;
         this.set_table(mapping)?;
         let log = if log { Some(Log::open(&mut object)?) } else { None };
@@ -77,8 +79,8 @@ impl Program {
         let mut data = |name| {
             let step = "use a map of the kernel program";
             let map = map(name)?;
-            maps.push((name, map.try_clone().map_err(Error::system(step))?));
-            MapData::from_fd(map).map_err(Error::map(step))
+            maps.push((name, map.try_clone().step(step)?));
+            Ok::<_, Error>(MapData::from_fd(map).map_err(io::Error::other).step(step)?)
         };
         Ok(Self {
             loaded: program,
@@ -98,49 +100,57 @@ impl Program {
     }
 
     /// Attaches the program to the group that `listener` belongs to.
-    pub(super) fn attach(&self, listener: BorrowedFd<'_>) -> Result<(), Error> {
+    pub(super) fn attach(&self, listener: BorrowedFd<'_>) -> Result<(), StepError> {
         let attached = reuseport::attach(listener, self.loaded.as_fd());
-        attached.map_err(Error::system("attach the kernel program to the port"))
+        attached.step("attach the kernel program to the port")
     }
 
     /// Puts a table of buckets in force.
-    pub(super) fn set_table(&mut self, mapping: &Mapping) -> Result<(), Error> {
+    pub(super) fn set_table(&mut self, mapping: &Mapping) -> Result<(), StepError> {
         let mut table = [0; MAX_BUCKETS];
         for (entry, slot) in table.iter_mut().zip(mapping.table()) {
-            *entry = u8::try_from(slot).unwrap_or(u8::MAX);
+            *entry = slot.into();
         }
-        self.buckets.set(0, table, 0).map_err(Error::map("write the kernel's table of buckets"))
+        self.buckets
+            .set(0, table, 0)
+            .map_err(io::Error::other)
+            .step("write the kernel's table of buckets")
     }
 
-    pub(super) fn set_listener(&mut self, slot: u32, socket: BorrowedFd<'_>) -> Result<(), Error> {
+    pub(super) fn set_listener(
+        &mut self,
+        slot: SlotId,
+        socket: BorrowedFd<'_>,
+    ) -> Result<(), StepError> {
         let step = "put a listener into the kernel's table of slots";
-        match self.listeners.set(slot, &socket, 0) {
+        match self.listeners.set(slot.get(), &socket, 0) {
             // A socket fits into one entry of one map: it is there already.
             Err(MapError::SyscallError(error))
                 if error.io_error.kind() == io::ErrorKind::ResourceBusy =>
             {
                 Ok(())
             }
-            set => set.map_err(Error::map(step)),
+            set => set.map_err(io::Error::other).step(step),
         }
     }
 
-    pub(super) fn clear_listener(&mut self, slot: u32) -> Result<(), Error> {
+    pub(super) fn clear_listener(&mut self, slot: SlotId) -> Result<(), StepError> {
         let step = "take a listener out of the kernel's table of slots";
-        match self.listeners.clear_index(&slot) {
+        match self.listeners.clear_index(&slot.get()) {
             // A listener that its worker shut down is out already.
             Err(MapError::SyscallError(error))
                 if error.io_error.kind() == io::ErrorKind::NotFound =>
             {
                 Ok(())
             }
-            cleared => cleared.map_err(Error::map(step)),
+            cleared => cleared.map_err(io::Error::other).step(step),
         }
     }
 
     pub(super) fn counters(&self, slots: SlotCount) -> Result<Counters, Error> {
         let counted = self.counters.get(&0, 0);
-        let counted = counted.map_err(Error::map("read the counters of the kernel program"))?;
+        let counted =
+            counted.map_err(io::Error::other).step("read the counters of the kernel program")?;
         Ok(Counters::of_kernel(&sum(&counted).into(), slots))
     }
 }
@@ -158,11 +168,15 @@ fn sum<const N: usize>(values: &PerCpuValues<[u64; N]>) -> [u64; N] {
 
 fn load_program(object: &mut Ebpf) -> Result<OwnedFd, Error> {
     let program = object.program_mut(maps::PROGRAM).ok_or(Error::Missing("program"))?;
-    let program: &mut SkReuseport =
-        program.try_into().map_err(Error::program("use the kernel program"))?;
+    let program: &mut SkReuseport = program
+        .try_into()
+        .map_err(io::Error::other)
+        .step("use the kernel program")
+        .map_err(refused)?;
     program.load().map_err(|error| load_error(error.into()))?;
-    let loaded = program.fd().map_err(Error::program("use the kernel program"))?;
-    loaded.as_fd().try_clone_to_owned().map_err(Error::system("use the kernel program"))
+    let loaded =
+        program.fd().map_err(io::Error::other).step("use the kernel program").map_err(refused)?;
+    Ok(loaded.as_fd().try_clone_to_owned().step("use the kernel program")?)
 }
 
 fn descriptor(map: &Map) -> io::Result<OwnedFd> {
@@ -172,8 +186,13 @@ fn descriptor(map: &Map) -> io::Result<OwnedFd> {
     data.fd().as_fd().try_clone_to_owned()
 }
 
-fn typed<M: TryFrom<Map, Error = MapError>>(map: Map) -> Result<M, Error> {
-    M::try_from(map).map_err(Error::map("use a map of the kernel program"))
+fn typed<M: TryFrom<Map, Error = MapError>>(map: Map) -> Result<M, StepError> {
+    M::try_from(map).map_err(io::Error::other).step("use a map of the kernel program")
+}
+
+/// The kernel refuses the program itself.
+fn refused(error: StepError) -> Error {
+    Error::Program(error.with_hint("; `sticky doctor` tells what this kernel lacks"))
 }
 
 fn load_error(error: EbpfError) -> Error {

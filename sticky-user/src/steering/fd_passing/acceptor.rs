@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use socket2::SockRef;
+use sticky_contract::SlotId;
 use sticky_ebpf::Mapping;
 use tokio::io::Interest;
 use tokio::runtime;
@@ -15,9 +16,10 @@ use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info};
 
 use crate::listener::Listeners;
-use crate::steering::adoption::next;
 use crate::steering::outbox::Outboxes;
+use crate::steering::redistribution::next;
 use crate::steering::{Error, Plan};
+use crate::step::Step as _;
 use sticky_sys::readiness::{self, Watched};
 use sticky_sys::scheduling;
 
@@ -61,18 +63,18 @@ impl Accepting {
         outboxes: Arc<Outboxes>,
     ) -> Result<Self, Error> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(Error::system("make a runtime"))?;
+        let runtime = runtime.step("make a runtime")?;
         let listener = {
             let _entered = runtime.enter();
-            watched(listeners).map_err(Error::system("watch the listener"))?
+            watched(listeners).step("watch the listener")?
         };
         let acceptor =
             Acceptor { listener, mapping, outboxes, backlog: plan.backlog, log: plan.log };
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let accept = move || {
-            // Where every processor is busy, who is woken for each connection would stop a worker for
-            // it. Like this several are accepted at once.
+            // Where every processor is busy, a thread that is woken for each connection would stop a
+            // worker for it. With this priority, it accepts several at once.
             if let Err(error) = scheduling::without_displacing() {
                 debug!("the thread that accepts has the usual priority: {error}");
             }
@@ -80,21 +82,21 @@ impl Accepting {
             let _ = end.send(runtime.block_on(acceptor.run(stopped)));
         };
         let thread = thread::Builder::new().name("sticky-accept".into()).spawn(accept);
-        thread.map_err(Error::system("start the thread that accepts"))?;
+        thread.step("start the thread that accepts")?;
         Ok(Self { stop, ended })
     }
 
     /// Waits until it has stopped.
     pub(super) async fn stop(self, how: Stop) -> Result<(), Error> {
-        // One that has ended already need not be told.
+        // An acceptor that has ended already need not be told.
         let _ = self.stop.send(how);
         let ended = self.ended.await;
-        ended.map_err(|error| Error::system("stop accepting")(io::Error::other(error)))?
+        ended.map_err(io::Error::other).step("stop accepting")?
     }
 }
 
 impl Acceptor {
-    /// Accepts until it is told to stop, or whoever would tell it has gone.
+    /// Accepts until it is told to stop, or its [`Accepting`] is dropped.
     async fn run(self, mut stop: oneshot::Receiver<Stop>) -> Result<(), Error> {
         let stop = loop {
             let ready = tokio::select! {
@@ -118,16 +120,16 @@ impl Acceptor {
     }
 
     async fn close(self) -> Result<(), Error> {
-        // As many as can wait, no more: who comes later is refused when the port closes.
+        // As many as can wait, no more: later clients are refused when the port closes.
         for _ in 0..=u32::from(self.backlog) / IN_A_TURN {
             let step = "accept the connections that still wait";
-            if self.accept_waiting().map_err(Error::system(step))? {
+            if self.accept_waiting().step(step)? {
                 break;
             }
             tokio::task::yield_now().await;
         }
         let shut = SockRef::from(self.listener.get_ref()).shutdown(Shutdown::Both);
-        shut.map_err(Error::system("close the port"))
+        Ok(shut.step("close the port")?)
     }
 
     /// Accepts until nothing waits, which it tells, or others should have a turn.
@@ -153,7 +155,7 @@ impl Acceptor {
 }
 
 fn watched(listeners: &Listeners) -> io::Result<Watched<OwnedFd>> {
-    let listener = listeners.get(0).ok_or(io::ErrorKind::NotFound)?;
+    let listener = listeners.get(SlotId::FIRST);
     rustix::io::ioctl_fionbio(listener, true)?;
     readiness::watch(listener.try_clone_to_owned()?, Interest::READABLE)
 }

@@ -2,7 +2,7 @@
 //!
 //! The design of the classic Node.js recipe. It needs no privilege and nothing of the kernel that
 //! is newer than `SCM_RIGHTS`, but it puts the supervisor on the way of every new connection: while
-//! no supervisor runs, whoever connects waits for the next one.
+//! no supervisor runs, clients that connect wait for the next one.
 
 mod acceptor;
 
@@ -12,16 +12,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::ioctl_fionread;
-use sticky_contract::descriptor;
+use sticky_contract::{PerSlot, SlotId, descriptor};
 use sticky_ebpf::Mapping;
 use tokio::sync::watch;
 
 use self::acceptor::{Accepting, Stop};
 use super::kept::take;
-use super::mended::Mended;
-use super::outbox::{Outbox, Outboxes};
-use super::{Closing, Counters, Error, Kept, Lent, Mode, Plan, Steering};
+use super::outbox::Outboxes;
+use super::repair::Repair;
+use super::{Closing, Counters, Error, HandOver, Kept, Lend, Lent, Mode, Plan, Steer};
 use crate::listener::{self, Gone, Listeners, Queue};
+use crate::step::{Step as _, StepError};
 use sticky_sys::fd_passing;
 
 /// The accepting supervisor at work on one port.
@@ -44,11 +45,11 @@ impl FdPassing {
 
     /// Goes on with what an earlier supervisor left. Needs a tokio runtime.
     pub fn resume(plan: &Plan, left: &mut Kept) -> Result<Self, Error> {
-        let listener = take(left, &listener::name(0))?;
-        let mut listeners = Listeners::resume(plan.listen, vec![listener], plan.backlog);
+        let listener = take(left, &listener::name(SlotId::FIRST))?;
+        let mut listeners = Listeners::resume(plan.listen, PerSlot::one(listener), plan.backlog);
         // The earlier supervisor may have been killed while it was ending.
-        if !listeners.is_listening(0) {
-            listeners.listen_again(0)?;
+        if !listeners.is_listening(SlotId::FIRST) {
+            listeners.listen_again(SlotId::FIRST)?;
         }
         let outboxes = Outboxes::resume(left, plan.mapping.slots(), plan.backlog)?;
         Self::of(listeners, outboxes, plan)
@@ -60,7 +61,7 @@ impl FdPassing {
         let acceptor = None;
         let mut this = Self { listeners, outboxes, mapping, plan: plan.clone(), acceptor };
         this.unpause()?;
-        this.listeners.open_door()?;
+        this.listeners.open_gate()?;
         Ok(this)
     }
 
@@ -80,12 +81,12 @@ impl FdPassing {
 /// Passes a socket from one end of a pair to the other.
 pub fn probe() -> Result<(), Error> {
     let step = "pass a descriptor over a Unix socket";
-    let (near, far) = fd_passing::pair(1).map_err(Error::system(step))?;
-    fd_passing::send(&near, far.as_fd()).map_err(Error::system(step))?;
-    fd_passing::receive(&far).map(drop).map_err(Error::system(step))
+    let (near, far) = fd_passing::pair(1).step(step)?;
+    fd_passing::send(&near, far.as_fd()).step(step)?;
+    Ok(fd_passing::receive(&far).map(drop).step(step)?)
 }
 
-impl Steering for FdPassing {
+impl Steer for FdPassing {
     fn mode(&self) -> Mode {
         Mode::FdPassing
     }
@@ -94,31 +95,20 @@ impl Steering for FdPassing {
         self.listeners.address()
     }
 
-    fn lend(&self, slot: u32) -> io::Result<Vec<Lent>> {
-        let descriptor = self.outboxes.far(slot)?;
-        Ok(vec![Lent { name: descriptor::CONNECTIONS, descriptor }])
-    }
-
-    fn mend(&mut self, gone: Option<Gone>, _adopts: &dyn Fn(u32) -> bool) -> Mended {
-        let mut mended = Mended::default();
-        self.outboxes.renew(gone, &mut mended);
-        mended
-    }
-
     fn remap(&mut self, mapping: &Mapping) -> Result<(), Error> {
         self.mapping.send_replace(mapping.clone());
         Ok(())
     }
 
-    fn waiting(&self, slot: u32) -> io::Result<OwnedFd> {
+    fn waiting(&self, slot: SlotId) -> io::Result<OwnedFd> {
         self.outboxes.far(slot)
     }
 
-    fn adopt(&mut self, slot: u32) -> Result<usize, Error> {
+    fn redistribute(&mut self, slot: SlotId) -> Result<usize, Error> {
         let step = "take back the connections that wait at a slot without a worker";
-        let far = self.outboxes.far(slot).map_err(Error::system(step))?;
+        let far = self.outboxes.far(slot).step(step)?;
         let mapping = self.mapping.borrow().clone();
-        let mut adopted = 0;
+        let mut count = 0;
         loop {
             match fd_passing::receive(&far) {
                 Ok(Some(connection)) => {
@@ -127,22 +117,24 @@ impl Steering for FdPassing {
                         socket2::SockRef::from(&connection).peer_addr().map(|peer| peer.as_socket())
                     {
                         self.outboxes.pass(mapping.slot_of(peer.ip()), connection);
-                        adopted += 1;
+                        count += 1;
                     }
                 }
-                Ok(None) => return Ok(adopted),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(adopted),
-                Err(error) => return Err(Error::system(step)(error)),
+                Ok(None) => return Ok(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(count);
+                }
+                Err(error) => return Err(StepError::new(step, error).into()),
             }
         }
     }
 
-    fn queue(&self, slot: u32) -> Option<Queue> {
-        self.outboxes.get(slot).map(Outbox::queue)
+    fn queue(&self, slot: SlotId) -> Option<Queue> {
+        Some(self.outboxes.get(slot).queue())
     }
 
-    /// Beside those that wait to be sent, the ones that were and wait at the worker's end.
-    fn untaken(&self, slot: u32) -> Option<u32> {
+    /// Connections that wait to be sent, and those that were sent and wait at the worker's end.
+    fn untaken(&self, slot: SlotId) -> Option<u32> {
         let waiting = self.queue(slot)?.waiting;
         // Each is a message of one byte.
         let sent = ioctl_fionread(self.outboxes.far(slot).ok()?).ok()?;
@@ -150,22 +142,49 @@ impl Steering for FdPassing {
     }
 
     fn counters(&self) -> Result<Option<Counters>, Error> {
-        let slots = self.outboxes.iter().map(Outbox::counts).collect();
-        Ok(Some(Counters { slots, ..Counters::default() }.summed()))
+        Ok(Some(Counters::of_slots(self.outboxes.counts())))
+    }
+
+    /// What the kernel has accepted is passed on first; then the port is closed, and clients are
+    /// refused.
+    fn close(&mut self) -> Closing {
+        // Nobody accepts where an upgrade was about to be carried out.
+        let accepts = if self.acceptor.is_none() { self.unpause() } else { Ok(()) };
+        let stopped = self.stop(Stop::Close);
+        Box::pin(async { accepts.and(stopped.await) })
+    }
+}
+
+impl Lend for FdPassing {
+    fn lend(&self, slot: SlotId) -> io::Result<Vec<Lent>> {
+        let descriptor = self.outboxes.far(slot)?;
+        Ok(vec![Lent { name: descriptor::CONNECTIONS, descriptor }])
+    }
+
+    fn repair(
+        &mut self,
+        gone: Option<Gone>,
+        _takes_redistributed: &dyn Fn(SlotId) -> bool,
+    ) -> Repair {
+        let mut repair = Repair::default();
+        self.outboxes.renew(gone, &mut repair);
+        repair
     }
 
     /// Workers have none.
     fn listeners(&self) -> Option<&Listeners> {
         None
     }
+}
 
+impl HandOver for FdPassing {
     fn kept(&self) -> io::Result<Kept> {
         let mut kept: Kept = self.listeners.kept()?.into_iter().collect();
         self.outboxes.keep(&mut kept)?;
         Ok(kept)
     }
 
-    /// Who connects meanwhile waits in the listener's queue.
+    /// Clients that connect meanwhile wait in the listener's queue.
     fn pause(&mut self) -> Closing {
         self.stop(Stop::Pause)
     }
@@ -176,14 +195,5 @@ impl Steering for FdPassing {
         let acceptor = Accepting::start(&self.listeners, &self.plan, mapping, outboxes)?;
         self.acceptor = Some(acceptor);
         Ok(())
-    }
-
-    /// What the kernel has accepted is passed on first; then the port is closed, and clients are
-    /// refused.
-    fn close(&mut self) -> Closing {
-        // Nobody accepts where an upgrade was about to be carried out.
-        let accepts = if self.acceptor.is_none() { self.unpause() } else { Ok(()) };
-        let stopped = self.stop(Stop::Close);
-        Box::pin(async { accepts.and(stopped.await) })
     }
 }

@@ -36,14 +36,14 @@ const WAITING: usize = 16;
 #[derive(Debug)]
 pub(super) enum Request {
     Status(oneshot::Sender<Status>),
-    Reload(oneshot::Sender<Result<mpsc::UnboundedReceiver<Progress>, Refused>>),
+    Reload(oneshot::Sender<Result<mpsc::UnboundedReceiver<Progress>, Reason>>),
     /// Answered only where it is refused, or fails: otherwise another program answers next.
-    Upgrade(Option<PathBuf>, oneshot::Sender<Refused>),
+    Upgrade(Option<PathBuf>, oneshot::Sender<Reason>),
     Stop(oneshot::Sender<()>),
 }
 
 /// Why something is not done, in words.
-pub(super) type Refused = String;
+pub(super) type Reason = String;
 
 /// What `POST /upgrade` takes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ impl Control {
         Ok(Self { requests, sender, listener, server })
     }
 
-    /// Serves on another socket; who is connected already gets an answer.
+    /// Serves on another socket; clients that are connected already get an answer.
     pub(super) fn renew(&mut self, listener: OwnedFd) -> io::Result<()> {
         let (listener, server) = serve(listener, self.sender.clone())?;
         self.listener = listener;
@@ -77,7 +77,7 @@ impl Control {
         Ok(())
     }
 
-    /// Takes over the socket that an earlier supervisor left, with those that wait for an answer.
+    /// Takes over the socket that an earlier supervisor left, with the clients that wait for an answer.
     pub(super) fn resume(left: &mut Kept) -> io::Result<Self> {
         Self::of(left.remove(CONTROL).ok_or(io::ErrorKind::NotFound)?)
     }
@@ -137,7 +137,7 @@ async fn metrics(requests: Requests) -> Result<impl IntoResponse, StatusCode> {
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
 }
 
-/// A line of JSON for each step. Whoever asked need not stay: the reload goes on.
+/// A line of JSON for each step. The reload goes on without the client.
 async fn reload(requests: Requests) -> Result<impl IntoResponse, (StatusCode, String)> {
     let begun = ask(requests, Request::Reload).await.map_err(|status| (status, String::new()))?;
     let steps = begun.map_err(|refused| (StatusCode::CONFLICT, refused))?;

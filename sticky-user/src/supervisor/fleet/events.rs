@@ -3,37 +3,36 @@
 use std::time::Instant;
 
 use sd_notify::NotifyState;
+use sticky_contract::SlotId;
 use tracing::{error, info, warn};
 
 use super::super::notify::Notification;
 use super::super::process::Ended;
 use super::super::signals::Asked;
 use super::super::slot::{Event, WorkerId};
-use super::{Error, Fleet, Happened, KILLING, Phase, limits};
+use super::{Error, Fleet, FleetEvent, KILLING, Phase, limits};
 use crate::steering::{self, Mode};
 
 /// After so many failures in a row, what may be the matter is told, once.
 const TELLING: u32 = 3;
 
 impl Fleet<'_> {
-    pub(super) fn on(&mut self, happened: Happened) -> Result<(), Error> {
-        match happened {
-            Happened::Exit { slot, id, how } => return self.exited(slot, id, how),
-            Happened::Shut { slot } => self.shut(slot),
-            Happened::Waiting { slot } => self.adopt(slot),
-            Happened::Tried(trial) => self.tried(trial),
+    pub(super) fn on(&mut self, event: FleetEvent) -> Result<(), Error> {
+        match event {
+            FleetEvent::Exit { slot, id, how } => return self.exited(slot, id, how),
+            FleetEvent::Shut { slot } => self.shut(slot),
+            FleetEvent::Waiting { slot } => self.redistribute(slot),
+            FleetEvent::Tried(trial) => self.tried(trial),
         }
         Ok(())
     }
 
-    fn exited(&mut self, slot: u32, id: WorkerId, how: Ended) -> Result<(), Error> {
-        let Some(seat) = self.seats.get_mut(slot as usize) else {
-            return Ok(());
-        };
-        let (pid, served) = (seat.pid(id), seat.slot.main() == Some(id));
-        let was_ready = seat.worker(Some(id)).is_some_and(|worker| worker.ready);
-        let too_late = seat.slot.name() == "ending" && !was_ready;
-        let gone = seat.workers.extract_if(.., |worker| worker.id == id).collect::<Vec<_>>();
+    fn exited(&mut self, slot: SlotId, id: WorkerId, how: Ended) -> Result<(), Error> {
+        let runtime = &mut self.runtimes[slot];
+        let (pid, served) = (runtime.pid(id), runtime.slot.main() == Some(id));
+        let was_ready = runtime.worker(Some(id)).is_some_and(|worker| worker.ready);
+        let too_late = runtime.slot.name() == "ending" && !was_ready;
+        let gone = runtime.workers.extract_if(.., |worker| worker.id == id).collect::<Vec<_>>();
         for worker in gone {
             self.close(worker.notify.name());
             self.forget(worker.process.pid);
@@ -51,27 +50,25 @@ impl Fleet<'_> {
         if self.phase == Phase::Serving && served {
             self.report_restart(slot, pid, how);
         } else {
-            info!(slot, pid, "worker {how}");
+            info!(%slot, pid, "worker {how}");
         }
         self.left_behind(slot);
         Ok(())
     }
 
-    fn report_restart(&self, slot: u32, pid: u32, how: Ended) {
-        let Some(seat) = self.seats.get(slot as usize) else {
-            return;
-        };
-        if seat.slot.main().is_some() {
-            warn!(slot, pid, "worker {how}; its successor starts already");
+    fn report_restart(&self, slot: SlotId, pid: u32, how: Ended) {
+        let runtime = &self.runtimes[slot];
+        if runtime.slot.main().is_some() {
+            warn!(%slot, pid, "worker {how}; its successor starts already");
             return;
         }
-        let failures = seat.slot.failures();
+        let failures = runtime.slot.failures();
         let delay = humantime::format_duration(self.settings.backoff.delay(failures));
-        warn!(slot, pid, failures, "worker {how}; the next one starts in {delay}");
+        warn!(%slot, pid, failures, "worker {how}; the next one starts in {delay}");
         if failures == TELLING
             && let Some(hint) = self.hint()
         {
-            error!(slot, "its workers end again and again; {hint}");
+            error!(%slot, "its workers end again and again; {hint}");
         }
     }
 
@@ -86,29 +83,27 @@ impl Fleet<'_> {
 
     pub(super) fn notified(
         &mut self,
-        slot: u32,
+        slot: SlotId,
         id: WorkerId,
         said: &Notification,
     ) -> Result<(), Error> {
-        let seat = self.seats.get_mut(slot as usize);
-        let Some(worker) = seat.and_then(|seat| seat.workers.iter_mut().find(|it| it.id == id))
-        else {
+        let Some(worker) = self.runtimes[slot].worker_mut(id) else {
             return Ok(());
         };
         // What it says later of its bus is noted when something else is.
         self.changed |= said.bus.is_some() && worker.bus.is_none();
         worker.bus = said.bus.or(worker.bus);
-        worker.adopts |= said.adopts;
+        worker.takes_redistributed |= said.takes_redistributed;
         if said.ready && !worker.ready {
             worker.ready = true;
             self.changed = true;
             if self.phase == Phase::Serving {
-                info!(slot, pid = worker.process.pid, "worker ready");
+                info!(%slot, pid = worker.process.pid, "worker ready");
             }
             self.tell(slot, Event::Ready(id))?;
             self.look_at_queue(slot);
             self.reload_goes_on(slot, id);
-            self.adopt_all();
+            self.redistribute_all();
         }
         if said.alive {
             self.tell(slot, Event::Alive(id))?;
@@ -119,7 +114,7 @@ impl Fleet<'_> {
     pub(super) fn deadline_came(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         // What was said in time counts, also where it was not heard in time.
-        for (slot, id, said) in self.hear_those_who_are_due(now) {
+        for (slot, id, said) in self.notifications_of_due_slots(now) {
             self.notified(slot, id, &said)?;
         }
         if let Phase::Stopping { until } = self.phase
@@ -139,9 +134,8 @@ impl Fleet<'_> {
         if self.gone_by().is_some_and(|until| until <= now) {
             return Err(self.undead());
         }
-        for slot in self.settings.plan.mapping.slots().iter() {
-            let seat = self.seats.get(slot as usize);
-            if seat.and_then(|seat| seat.slot.deadline()).is_some_and(|at| at <= now) {
+        for slot in self.runtimes.count().iter() {
+            if self.runtimes[slot].slot.deadline().is_some_and(|at| at <= now) {
                 self.tell(slot, Event::Deadline)?;
             }
         }
@@ -171,7 +165,7 @@ impl Fleet<'_> {
             return self.tell_all(Event::Kill);
         }
         info!("{why}: no new connections, workers drain");
-        self.parts.legacy.tell(&[NotifyState::Stopping]);
+        self.parts.handover.tell(&[NotifyState::Stopping]);
         self.phase = Phase::Stopping { until: Instant::now() + limits(self.settings).drain };
         self.reload = None;
         self.cancel_upgrade();

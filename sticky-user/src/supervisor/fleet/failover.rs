@@ -1,5 +1,6 @@
 //! A slot without a worker: others serve its clients, until it is back.
 
+use sticky_contract::SlotId;
 use tracing::{error, info, warn};
 
 use super::super::slot::Action;
@@ -8,56 +9,55 @@ use crate::steering::Mode;
 
 impl Fleet<'_> {
     /// A slot is without a worker for too long, or has one again: another table of buckets.
-    pub(super) fn remap(&mut self, slot: u32, why: Action) {
-        let away: Vec<bool> = self.seats.iter().map(|seat| seat.slot.is_away()).collect();
-        let is_away = |slot: u32| away.get(slot as usize).copied().unwrap_or(false);
+    pub(super) fn remap(&mut self, slot: SlotId, why: Action) {
+        let is_away = |slot: SlotId| self.runtimes[slot].slot.is_away();
         let mapping = self.settings.plan.mapping.clone().without(is_away);
         if let Err(error) = self.parts.steering.remap(&mapping) {
-            error!(slot, "cannot change which slots serve its clients: {error}");
+            error!(%slot, "cannot change which slots serve its clients: {error}");
             return;
         }
         if why == Action::Return {
-            info!(slot, "the slot serves its clients again");
+            info!(%slot, "the slot serves its clients again");
             self.watch.leave_queue(slot);
             return;
         }
-        if away.iter().all(|&away| away) {
-            warn!(slot, "the slot is without a worker, as are all others: its clients wait");
+        if self.runtimes.values().all(|runtime| runtime.slot.is_away()) {
+            warn!(%slot, "the slot is without a worker, as are all others: its clients wait");
             return;
         }
-        warn!(slot, "the slot is without a worker for too long: others serve its clients");
-        self.adopt(slot);
+        warn!(%slot, "the slot is without a worker for too long: others serve its clients");
+        self.redistribute(slot);
     }
 
-    /// Another worker is ready, which may have been the one that was waited for.
-    pub(super) fn adopt_all(&mut self) {
-        for slot in self.settings.plan.mapping.slots().iter() {
-            if self.seats.get(slot as usize).is_some_and(|seat| seat.slot.is_away()) {
-                self.adopt(slot);
+    /// Another worker is ready, and perhaps the last that redistribution waited for.
+    pub(super) fn redistribute_all(&mut self) {
+        for slot in self.runtimes.count().iter() {
+            if self.runtimes[slot].slot.is_away() {
+                self.redistribute(slot);
             }
         }
     }
 
     /// Passes what waits at a slot that others serve to them, where they can take it.
-    pub(super) fn adopt(&mut self, slot: u32) {
-        let is_away = self.seats.get(slot as usize).is_some_and(|seat| seat.slot.is_away());
-        let mut others = self.seats.iter().filter(|seat| !seat.slot.is_away());
-        // There, they come as all connections do, also to a worker that is not ready yet.
+    pub(super) fn redistribute(&mut self, slot: SlotId) {
+        let is_away = self.runtimes[slot].slot.is_away();
+        let mut others = self.runtimes.values().filter(|runtime| !runtime.slot.is_away());
+        // In this mode redistributed connections come as all do, also to a worker that is not ready yet.
         let as_usual = self.parts.steering.mode() == Mode::FdPassing;
-        // Of a worker that is started meanwhile, or does not know how, nothing is to be lost.
-        if !is_away || !others.all(|seat| as_usual || seat.adopts()) {
+        // A connection would be lost at a worker that is starting, or does not take redistributed ones.
+        if !is_away || !others.all(|runtime| as_usual || runtime.takes_redistributed()) {
             return self.watch.leave_queue(slot);
         }
-        match self.parts.steering.adopt(slot) {
+        match self.parts.steering.redistribute(slot) {
             Ok(0) => {}
-            Ok(adopted) => {
-                info!(slot, "{adopted} connections that waited there are passed to other slots");
+            Ok(count) => {
+                info!(%slot, "{count} connections that waited there are passed to other slots");
             }
             Err(error) => {
-                error!(slot, "cannot pass on what waits there: {error}");
+                error!(%slot, "cannot pass on what waits there: {error}");
                 return self.watch.leave_queue(slot);
             }
         }
-        self.watch.queue(slot, &*self.parts.steering, &self.happen);
+        self.watch.queue(slot, &*self.parts.steering, &self.events);
     }
 }

@@ -1,51 +1,52 @@
 //! The workers of all slots: carries out what the slots want, and tells them what happened.
 //!
 //! `mod.rs` waits for what happens, `events.rs` takes it in, `actions.rs` does what follows;
-//! `reload.rs` (with `probation.rs`), `failover.rs`, `succession.rs` and `upgrade.rs` are what concerns
-//! more than one slot; `hearing.rs` is what workers say, `mending.rs` what they did to their listeners,
-//! `restore.rs` what somebody removed, `strangers.rs` who else listens; `watch.rs` tells when to look.
+//! `reload.rs` (with `probation.rs`), `failover.rs`, `handover.rs` and `upgrade.rs` are what concerns
+//! more than one slot; `notifications.rs` is what workers say, `repair.rs` what they did to their listeners,
+//! `restore.rs` what somebody removed, `foreign_listeners.rs` who else listens; `watch.rs` tells when to look.
 
 mod actions;
 mod events;
 mod failover;
-mod hearing;
-mod mending;
+mod foreign_listeners;
+mod handover;
+mod notifications;
 mod probation;
 mod reload;
+mod repair;
 mod report;
 mod restore;
-mod seat;
-mod strangers;
-mod succession;
+mod slot_runtime;
 mod upgrade;
 mod watch;
 
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use sticky_contract::{PerSlot, SlotId};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-pub(super) use self::succession::Before;
+pub(super) use self::handover::Predecessor;
 
-use self::mending::Mischief;
 use self::reload::Reload;
-use self::seat::Seat;
-use self::strangers::Strangers;
+use self::repair::FaultHistory;
+use self::slot_runtime::SlotRuntime;
 use self::upgrade::Becoming;
 use self::watch::Watch;
 use super::bus_sockets::BusSockets;
 use super::control::Control;
 use super::deadline::at;
+use super::handover::HandoverWriter;
 use super::lease_files::LeaseFiles;
-use super::legacy::Legacy;
 use super::process::Ended;
 use super::run_dir::RunDir;
 use super::signals::Signals;
 use super::slot::{Event, Limits, WorkerId};
 use super::status::{Refused, Status};
 use super::{Error, Settings};
+use crate::listener::ForeignListener;
 use crate::steering::{Closing, Refusal, Steering};
 
 /// How long a worker may take to end that was killed.
@@ -72,13 +73,13 @@ enum Phase {
 
 /// What happens inside of the supervisor.
 #[derive(Debug)]
-enum Happened {
+enum FleetEvent {
     /// A worker has ended.
-    Exit { slot: u32, id: WorkerId, how: Ended },
+    Exit { slot: SlotId, id: WorkerId, how: Ended },
     /// The listener of a slot was shut down.
-    Shut { slot: u32 },
+    Shut { slot: SlotId },
     /// Connections wait at a slot that others serve.
-    Waiting { slot: u32 },
+    Waiting { slot: SlotId },
     /// Another program was asked whether it can take over.
     Tried(upgrade::Trial),
 }
@@ -90,7 +91,7 @@ pub(super) struct Parts {
     pub(super) leases: LeaseFiles,
     pub(super) control: Control,
     pub(super) signals: Signals,
-    pub(super) legacy: Legacy,
+    pub(super) handover: HandoverWriter,
     pub(super) run_dir: RunDir,
 }
 
@@ -98,9 +99,9 @@ pub(super) struct Fleet<'a> {
     settings: &'a Settings,
     parts: Parts,
     refused: Vec<Refused>,
-    seats: Vec<Seat>,
-    happened: UnboundedReceiver<Happened>,
-    happen: UnboundedSender<Happened>,
+    runtimes: PerSlot<SlotRuntime>,
+    inbox: UnboundedReceiver<FleetEvent>,
+    events: UnboundedSender<FleetEvent>,
     phase: Phase,
     /// Whether everybody was told that all are ready.
     announced: bool,
@@ -112,13 +113,13 @@ pub(super) struct Fleet<'a> {
     closing: Option<Closing>,
     /// When another keeper is started, where there is none.
     renewal: Option<Instant>,
-    /// Whose workers these are, until they are looked after.
-    before: Option<Before>,
+    /// What became of the supervisor before, until its workers are looked after.
+    predecessor: Option<Predecessor>,
     watch: Watch,
-    strangers: Strangers,
-    mischief: Mischief,
-    /// Where to begin to listen: at the worker behind the last that was heard.
-    heard: usize,
+    foreign_listeners: Vec<ForeignListener>,
+    fault_history: FaultHistory,
+    /// The worker whose notifications are read first: the one behind the last that was heard.
+    next_heard: usize,
     /// Something changed that the next supervisor has to know.
     changed: bool,
     takeovers: u32,
@@ -132,17 +133,16 @@ impl<'a> Fleet<'a> {
             .iter()
             .map(|refusal| Refused { mode: refusal.mode, why: refusal.why() })
             .collect();
-        let (happen, happened) = unbounded_channel();
+        let (events, inbox) = unbounded_channel();
         let limits = limits(settings);
-        let slots = settings.plan.mapping.slots().iter();
-        let watch = Watch::of(&*parts.steering, &happen);
+        let watch = Watch::of(&*parts.steering, &events);
         Self {
             settings,
             parts,
             refused,
-            seats: slots.map(|_| Seat::new(limits)).collect(),
-            happened,
-            happen,
+            runtimes: PerSlot::new(settings.plan.mapping.slots(), |_| SlotRuntime::new(limits)),
+            inbox,
+            events,
             phase: Phase::Starting,
             announced: false,
             reload: None,
@@ -150,11 +150,11 @@ impl<'a> Fleet<'a> {
             becoming: None,
             closing: None,
             renewal: None,
-            before: None,
+            predecessor: None,
             watch,
-            strangers: Strangers::default(),
-            mischief: Mischief::default(),
-            heard: 0,
+            foreign_listeners: Vec::new(),
+            fault_history: FaultHistory::default(),
+            next_heard: 0,
             changed: true,
             takeovers: 0,
             rolled_back: None,
@@ -166,8 +166,8 @@ impl<'a> Fleet<'a> {
     pub(super) async fn serve(mut self, announce: impl FnOnce(&Status)) -> Result<(), Error> {
         let result = self.work(announce).await;
         self.end_all().await;
-        let Parts { legacy, run_dir, .. } = self.parts;
-        legacy.dissolve().await;
+        let Parts { handover, run_dir, .. } = self.parts;
+        handover.dissolve().await;
         run_dir.remove();
         result
     }
@@ -178,19 +178,19 @@ impl<'a> Fleet<'a> {
             Err(error) if self.phase == Phase::Starting => return Err(error),
             entrusted => self.entrusted(entrusted),
         }
-        for slot in self.settings.plan.mapping.slots().iter() {
+        for slot in self.runtimes.count().iter() {
             self.tell(slot, Event::Start)?;
         }
         loop {
-            let served = |seat: &Seat| seat.slot.is_ready() || seat.slot.is_away();
-            if !self.announced && self.seats.iter().all(served) {
+            let served = |runtime: &SlotRuntime| runtime.slot.is_ready() || runtime.slot.is_away();
+            if !self.announced && self.runtimes.values().all(served) {
                 self.announced = true;
                 if let Some(announce) = announce.take() {
                     announce(&self.status());
                 }
                 self.all_ready();
             }
-            if self.seats.iter().all(|seat| seat.slot.is_stopped()) {
+            if self.runtimes.values().all(|runtime| runtime.slot.is_stopped()) {
                 let killing = matches!(self.phase, Phase::Killing { .. });
                 return if killing { Err(Error::CutShort) } else { Ok(()) };
             }
@@ -198,17 +198,17 @@ impl<'a> Fleet<'a> {
                 self.note();
             }
             let deadline = self.deadline();
-            let Parts { signals, control, legacy, .. } = &mut self.parts;
+            let Parts { signals, control, handover, .. } = &mut self.parts;
             tokio::select! {
-                Some(happened) = self.happened.recv() => self.on(happened)?,
-                (slot, id, said) = hearing::next(&mut self.seats, &mut self.heard) => {
+                Some(event) = self.inbox.recv() => self.on(event)?,
+                (slot, id, said) = notifications::next(&mut self.runtimes, &mut self.next_heard) => {
                     self.notified(slot, id, &said)?;
                 }
                 asked = signals.next() => self.signalled(asked)?,
                 request = control.next() => self.answer(request)?,
                 closed = done(&mut self.closing) => self.closed(closed)?,
                 () = at(deadline) => self.deadline_came()?,
-                heard = legacy.next() => self.heard(heard),
+                event = handover.next() => self.keeper_event(event),
                 () = self.watch.tick() => self.look_around(),
             }
         }
@@ -220,7 +220,7 @@ impl<'a> Fleet<'a> {
             _ => None,
         };
         let becoming = self.becoming.as_ref().map(|becoming| becoming.until);
-        let slots = self.seats.iter().filter_map(|seat| seat.slot.deadline());
+        let slots = self.runtimes.values().filter_map(|runtime| runtime.slot.deadline());
         let reload = self.reload.as_ref().and_then(Reload::deadline);
         let waits = [closing, becoming, self.renewal, self.gone_by(), reload];
         slots.chain(waits.into_iter().flatten()).min()
@@ -243,7 +243,7 @@ impl<'a> Fleet<'a> {
 
     /// Workers that the kernel does not let go of: they wait in it for something.
     fn undead(&self) -> Error {
-        let workers = self.seats.iter().flat_map(|seat| &seat.workers);
+        let workers = self.runtimes.values().flat_map(|runtime| &runtime.workers);
         let pids: Vec<String> = workers.map(|worker| worker.process.pid.to_string()).collect();
         Error::Undead { pids: pids.join(" ") }
     }
@@ -251,20 +251,20 @@ impl<'a> Fleet<'a> {
     /// Ends at once what still runs: workers, and a program that is tried. Waits until all have gone,
     /// for some time.
     async fn end_all(&mut self) {
-        for worker in self.seats.iter().flat_map(|seat| &seat.workers) {
+        for worker in self.runtimes.values().flat_map(|runtime| &runtime.workers) {
             worker.process.signal(Signal::KILL);
         }
         self.cancel_upgrade();
         let until = Instant::now() + KILLING;
-        while self.trial.is_some() || self.seats.iter().any(|seat| !seat.workers.is_empty()) {
+        while self.trial.is_some()
+            || self.runtimes.values().any(|runtime| !runtime.workers.is_empty())
+        {
             tokio::select! {
-                Some(happened) = self.happened.recv() => match happened {
-                    Happened::Exit { slot, id, .. } => {
-                        if let Some(seat) = self.seats.get_mut(slot as usize) {
-                            seat.workers.retain(|worker| worker.id != id);
-                        }
+                Some(event) = self.inbox.recv() => match event {
+                    FleetEvent::Exit { slot, id, .. } => {
+                        self.runtimes[slot].workers.retain(|worker| worker.id != id);
                     }
-                    Happened::Tried(trial) => self.tried(trial),
+                    FleetEvent::Tried(trial) => self.tried(trial),
                     _ => {}
                 },
                 () = at(Some(until)) => return error!("{}", self.undead()),

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use sticky_contract::SlotId;
+
 use super::super::slot::WorkerId;
 
 /// Between two looks at what waits.
@@ -13,19 +15,19 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// A worker that was started by a reload, and has said READY=1.
 #[derive(Debug)]
 pub(super) struct Probation {
-    pub(super) slot: u32,
+    pub(super) slot: SlotId,
     pub(super) id: WorkerId,
-    /// Since when it is alone: before, its predecessor takes what waits as well.
+    /// Since when the worker is alone: before, its predecessor takes what waits as well.
     alone: Option<Instant>,
     /// How many connections waited at the last look.
     waiting: u32,
-    /// Since when none was taken of those that wait.
+    /// Since when the worker has taken none of the connections that wait.
     stuck: Option<Instant>,
     takes: bool,
 }
 
 impl Probation {
-    pub(super) fn new(slot: u32, id: WorkerId) -> Self {
+    pub(super) fn new(slot: SlotId, id: WorkerId) -> Self {
         Self { slot, id, alone: None, waiting: 0, stuck: None, takes: false }
     }
 
@@ -74,7 +76,7 @@ mod tests {
     /// What `waiting` connections at one look after the other make of it, at the last.
     fn after(waiting: impl IntoIterator<Item = u32>) -> (bool, Option<u32>) {
         let mut now = Instant::now();
-        let mut probation = Probation::new(0, 1);
+        let mut probation = Probation::new(SlotId::FIRST, 1);
         probation.look(7, now);
         assert!(!probation.is_passed(Duration::ZERO, now), "it is not alone yet");
         probation.begins(now);

@@ -5,6 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
+use sticky_contract::SlotId;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{error, info, warn};
 
@@ -22,10 +23,10 @@ const LONGEST_WINDOW: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Reload {
     /// The slot whose worker is being replaced.
-    slot: u32,
-    left: VecDeque<u32>,
-    /// Whoever asked for it.
-    listener: UnboundedSender<Progress>,
+    slot: SlotId,
+    left: VecDeque<SlotId>,
+    /// To the client that asked for the reload.
+    progress: UnboundedSender<Progress>,
     /// The slot's new worker, until it is ready.
     new: Option<WorkerId>,
     /// The new workers that are ready: all are watched until the reload is over.
@@ -51,17 +52,17 @@ impl Fleet<'_> {
             return Err("a reload or an upgrade is going on; wait until it is over".into());
         }
         info!("reload: the workers are replaced one after the other");
-        let (listener, progress) = unbounded_channel();
-        let mut left: VecDeque<u32> = self.settings.plan.mapping.slots().iter().collect();
-        let slot = left.pop_front().unwrap_or(0);
+        let (progress, steps) = unbounded_channel();
+        let mut left: VecDeque<SlotId> = self.runtimes.count().iter().collect();
+        let slot = left.pop_front().unwrap_or_default();
         let probation = Vec::new();
-        self.reload = Some(Reload { slot, left, listener, new: None, probation, look: None });
+        self.reload = Some(Reload { slot, left, progress, new: None, probation, look: None });
         self.report(Progress::Starting { slot });
         if let Ok(now) = NotifyState::monotonic_usec_now() {
-            self.parts.legacy.tell(&[NotifyState::Reloading, now]);
+            self.parts.handover.tell(&[NotifyState::Reloading, now]);
         }
         self.replace();
-        Ok(progress)
+        Ok(steps)
     }
 
     /// Begins with the slot that is next.
@@ -71,22 +72,22 @@ impl Fleet<'_> {
         };
         // Where the slot has a worker that starts, or two, it is told again when that is over.
         if let Err(error) = self.tell(slot, Event::Replace) {
-            warn!(slot, "{error}");
+            warn!(%slot, "{error}");
         }
     }
 
     /// A worker is about to be started.
-    pub(super) fn reload_starts(&mut self, slot: u32, id: WorkerId) {
+    pub(super) fn reload_starts(&mut self, slot: SlotId, id: WorkerId) {
         if let Some(reload) = self.reload.as_mut().filter(|reload| reload.slot == slot) {
             reload.new.get_or_insert(id);
         }
     }
 
     /// A worker is ready.
-    pub(super) fn reload_goes_on(&mut self, slot: u32, id: WorkerId) {
-        let seat = self.seats.get(slot as usize);
-        let pid = seat.map(|seat| seat.pid(id));
-        let alone = seat.is_some_and(|seat| !seat.slot.is_replacing());
+    pub(super) fn reload_goes_on(&mut self, slot: SlotId, id: WorkerId) {
+        let runtime = &self.runtimes[slot];
+        let pid = Some(runtime.pid(id));
+        let alone = !runtime.slot.is_replacing();
         let Some(reload) = self.reload.as_mut().filter(|reload| reload.slot == slot) else {
             return;
         };
@@ -105,22 +106,22 @@ impl Fleet<'_> {
     }
 
     /// A worker cannot be started.
-    pub(super) fn reload_without(&mut self, slot: u32, id: WorkerId, error: &io::Error) {
+    pub(super) fn reload_without(&mut self, slot: SlotId, id: WorkerId, error: &io::Error) {
         if self.reload.as_ref().is_some_and(|it| it.slot == slot && it.new == Some(id)) {
             let why = format!("its new worker cannot be started: {}", causes::on_one_line(error));
             self.fail_reload(slot, &why);
         }
     }
 
-    fn fail_reload(&mut self, slot: u32, why: &str) {
-        let serves = self.seats.get(slot as usize).is_some_and(|seat| seat.slot.is_ready());
+    fn fail_reload(&mut self, slot: SlotId, why: &str) {
+        let serves = self.runtimes[slot].slot.is_ready();
         let why = format!("{why}{}", if serves { "; the old one goes on" } else { "" });
-        warn!(slot, "the reload is over: {why}");
+        warn!(%slot, "the reload is over: {why}");
         self.end_reload(Progress::Failed { slot, why });
     }
 
     /// The second of two workers has gone.
-    pub(super) fn reload_ended(&mut self, slot: u32, how: Action) {
+    pub(super) fn reload_ended(&mut self, slot: SlotId, how: Action) {
         let Some(reload) = self.reload.as_ref().filter(|reload| reload.slot == slot) else {
             return;
         };
@@ -134,7 +135,7 @@ impl Fleet<'_> {
     }
 
     /// From now on, the new worker alone takes what waits at the slot.
-    fn probation_begins(&mut self, slot: u32) {
+    fn probation_begins(&mut self, slot: SlotId) {
         let now = Instant::now();
         let Some(reload) = &mut self.reload else {
             return;
@@ -175,7 +176,7 @@ impl Fleet<'_> {
     }
 
     /// A worker has ended, or could not be started.
-    pub(super) fn reload_lost(&mut self, slot: u32, id: WorkerId, how: Ended) {
+    pub(super) fn reload_lost(&mut self, slot: SlotId, id: WorkerId, how: Ended) {
         let Some(reload) = &self.reload else {
             return;
         };
@@ -186,7 +187,7 @@ impl Fleet<'_> {
     }
 
     /// The slot's new worker is ended for what another one has done: the next one takes its place.
-    pub(super) fn reload_restarts(&mut self, slot: u32) {
+    pub(super) fn reload_restarts(&mut self, slot: SlotId) {
         if let Some(reload) = &mut self.reload {
             reload.probation.retain(|it| it.slot != slot);
             reload.new.take_if(|_| reload.slot == slot);
@@ -194,16 +195,16 @@ impl Fleet<'_> {
     }
 
     /// A worker on probation has ended, or is being ended.
-    pub(super) fn found_unfit(&mut self, slot: u32, id: WorkerId, why: &str) {
+    pub(super) fn found_unfit(&mut self, slot: SlotId, id: WorkerId, why: &str) {
         let probation = self.reload.as_ref().map(|reload| &reload.probation);
         if probation.is_some_and(|all| all.iter().any(|it| (it.slot, it.id) == (slot, id))) {
             self.stop_reload(slot, &format!("{why}; it is followed by another as usual"));
         }
     }
 
-    fn stop_reload(&mut self, slot: u32, why: &str) {
+    fn stop_reload(&mut self, slot: SlotId, why: &str) {
         let left = self.reload.as_ref().map_or(0, |reload| reload.left.len());
-        error!(slot, "the reload is stopped: the slot's new worker {why}; {left} slots are left");
+        error!(%slot, "the reload is stopped: the slot's new worker {why}; {left} slots are left");
         self.end_reload(Progress::Stopped { slot, why: why.into(), left });
     }
 
@@ -217,7 +218,7 @@ impl Fleet<'_> {
             self.report(Progress::Starting { slot: next });
             return self.replace();
         }
-        let workers = self.settings.plan.mapping.slots().get();
+        let workers = self.runtimes.count().get();
         info!("reload: all workers have been replaced");
         self.end_reload(Progress::Done { workers });
     }
@@ -225,13 +226,13 @@ impl Fleet<'_> {
     fn end_reload(&mut self, result: Progress) {
         self.report(result);
         self.reload = None;
-        self.parts.legacy.tell(&[NotifyState::Ready]);
+        self.parts.handover.tell(&[NotifyState::Ready]);
     }
 
     fn report(&self, progress: Progress) {
         if let Some(reload) = &self.reload {
-            // Whoever asked may have gone.
-            let _ = reload.listener.send(progress);
+            // The client may have gone.
+            let _ = reload.progress.send(progress);
         }
     }
 }

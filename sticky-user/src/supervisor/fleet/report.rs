@@ -1,13 +1,14 @@
 //! What the fleet tells of itself, and what is asked of it.
 
+use sticky_contract::SlotId;
 use tracing::error;
 
 use super::super::control::Request;
-use super::super::status::{SlotStatus, Status, StrangerStatus};
-use super::{Error, Fleet, Seat};
+use super::super::status::{ForeignListenerStatus, SlotStatus, Status};
+use super::{Error, Fleet, SlotRuntime};
 
 impl Fleet<'_> {
-    /// Whoever asked may have gone: nobody minds an answer that nobody hears.
+    /// Answers a request at the control socket. An answer to a client that has gone is dropped.
     pub(super) fn answer(&mut self, request: Request) -> Result<(), Error> {
         match request {
             Request::Status(answer) => {
@@ -31,18 +32,18 @@ impl Fleet<'_> {
             error!("cannot read the counters: {error}");
             None
         });
-        let slot_status = |(slot, seat): (u32, &Seat)| {
+        let slot_status = |(slot, runtime): (SlotId, &SlotRuntime)| {
             let queue = steering.queue(slot);
-            let counts = counters.as_ref().and_then(|it| it.slots.get(slot as usize));
-            let worker = seat.main();
+            let counts = counters.as_ref().and_then(|it| it.slots.get(slot));
+            let worker = runtime.main();
             SlotStatus {
                 slot,
-                state: seat.slot.name().into(),
+                state: runtime.slot.name().into(),
                 pid: worker.map(|worker| worker.process.pid),
                 uptime_seconds: worker.map(|worker| worker.since.elapsed().as_secs_f64()),
-                other_pid: seat.other().map(|worker| worker.process.pid),
-                restarts: seat.slot.restarts(),
-                away: seat.slot.is_away(),
+                other_pid: runtime.other().map(|worker| worker.process.pid),
+                restarts: runtime.slot.restarts(),
+                away: runtime.slot.is_away(),
                 steered: counts.map(|counts| counts.selected),
                 queue: queue.map(|queue| queue.waiting),
                 queue_limit: queue.map(|queue| queue.limit),
@@ -54,16 +55,19 @@ impl Fleet<'_> {
             listen: steering.address(),
             mode: steering.mode(),
             refused: self.refused.clone(),
-            workers: self.settings.plan.mapping.slots().get(),
+            workers: self.runtimes.count().get(),
             ipv6_prefix: self.settings.plan.mapping.ipv6_prefix().bits(),
             pid: std::process::id(),
             gone_since: None,
             uptime_seconds: self.since.elapsed().as_secs_f64(),
             takeovers: self.takeovers,
             rolled_back: self.rolled_back.clone(),
-            strangers: self.strangers.found().len(),
-            stranger_list: self.strangers.found().iter().map(StrangerStatus::of).collect(),
-            slots: (0..).zip(&self.seats).map(slot_status).collect(),
+            foreign_listeners: self
+                .foreign_listeners
+                .iter()
+                .map(ForeignListenerStatus::of)
+                .collect(),
+            slots: self.runtimes.iter().map(slot_status).collect(),
             counters,
         }
     }

@@ -4,6 +4,7 @@ use tracing::{error, info, warn};
 
 use super::{Error, Fleet, Phase};
 use crate::causes;
+use crate::step::Step as _;
 
 impl Fleet<'_> {
     /// Once in a while.
@@ -20,8 +21,10 @@ impl Fleet<'_> {
                 }
             }
         }
-        let lost = |seat: &super::Seat| seat.workers.iter().any(|worker| worker.is_lost_to_bus);
-        if !self.is_changing() && self.seats.iter().any(lost) {
+        let lost = |runtime: &super::SlotRuntime| {
+            runtime.workers.iter().any(|worker| worker.is_lost_to_bus)
+        };
+        if !self.is_changing() && self.runtimes.values().any(lost) {
             info!("workers whose bus sockets were removed are replaced");
             if let Err(refused) = self.begin_reload() {
                 warn!("{refused}");
@@ -37,15 +40,14 @@ impl Fleet<'_> {
         self.restore()?;
         let run_dir = &self.parts.run_dir;
         let bus = self.parts.bus.as_mut().map(|bus| bus.restore(run_dir)).transpose();
-        let slots = bus.map_err(Error::system("open the bus sockets anew"))?.unwrap_or_default();
+        let slots = bus.step("open the bus sockets anew")?.unwrap_or_default();
         if slots.is_empty() {
             return Ok(());
         }
         warn!(?slots, "the bus sockets of these slots were removed; others are there now");
         for slot in slots {
-            let seat = self.seats.get_mut(slot as usize);
-            for worker in seat.into_iter().flat_map(|seat| &mut seat.workers) {
-                // One that does not say how its bus is doing has none.
+            for worker in &mut self.runtimes[slot].workers {
+                // A worker that does not say how its bus is doing has none.
                 worker.is_lost_to_bus = worker.bus.is_some();
             }
         }
@@ -62,21 +64,21 @@ impl Fleet<'_> {
         let run_dir = &self.parts.run_dir;
         if !run_dir.has_control() {
             let control = run_dir.bind_control().and_then(|it| self.parts.control.renew(it));
-            control.map_err(Error::system("open the control socket anew"))?;
+            control.step("open the control socket anew")?;
             renewed = true;
         }
-        for worker in self.seats.iter_mut().flat_map(|seat| &mut seat.workers) {
+        for worker in self.runtimes.values_mut().flat_map(|runtime| &mut runtime.workers) {
             if !worker.notify.is_there(run_dir) {
                 let restored = worker.notify.restore(run_dir);
-                restored.map_err(Error::system("open a notify socket anew"))?;
+                restored.step("open a notify socket anew")?;
                 renewed = true;
             }
         }
         let mut replaced = Ok(());
         if !run_dir.has_keeper() {
-            // One that nobody finds is of no use.
+            // A keeper that the next supervisor does not find is of no use.
             warn!("nobody finds the keeper any more, whose socket was removed; starting another");
-            replaced = self.parts.legacy.renew(run_dir);
+            replaced = self.parts.handover.renew(run_dir);
             renewed = true;
         }
         if renewed {

@@ -9,7 +9,7 @@ use tracing::{error, info};
 
 use super::super::trial;
 use super::super::upgrade::{self, UpgradeError};
-use super::{Fleet, Happened, Phase};
+use super::{Fleet, FleetEvent, Phase};
 use crate::{causes, steering};
 
 /// Another program was asked whether it can take over.
@@ -32,11 +32,11 @@ pub(super) struct Becoming {
 
 /// How long connections that were accepted may take to get on their way to a worker.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the keeper may take to take everything. One that takes nothing is replaced in this time.
+/// How long the keeper may take to take everything. A keeper that takes nothing is replaced in this time.
 const KEEPING: Duration = Duration::from_secs(10);
 
 impl Fleet<'_> {
-    /// Lets another program show that it can take over; the result comes as [`Happened::Tried`].
+    /// Lets another program show that it can take over; the result comes as [`FleetEvent::Tried`].
     pub(super) fn begin_upgrade(
         &mut self,
         program: Option<PathBuf>,
@@ -57,7 +57,7 @@ impl Fleet<'_> {
             Err(error) => return no_upgrade(answer, &causes::on_one_line(&error)),
         };
         let note = serde_json::to_string(&self.manifest()).unwrap_or_default();
-        let happen = self.happen.clone();
+        let events = self.events.clone();
         let cancelled = self.trial.insert(CancellationToken::new()).clone();
         tokio::spawn(async move {
             let tried = program.clone();
@@ -67,7 +67,7 @@ impl Fleet<'_> {
                 Err(UpgradeError::Execute(program.clone(), std::io::Error::other(fault)))
             });
             // Nobody to tell: the supervisor itself is ending.
-            let _ = happen.send(Happened::Tried(Trial { program, result, answer }));
+            let _ = events.send(FleetEvent::Tried(Trial { program, result, answer }));
         });
     }
 
@@ -98,7 +98,7 @@ impl Fleet<'_> {
         becoming.until = Instant::now() + KEEPING;
         self.becoming = Some(becoming);
         self.note();
-        self.parts.legacy.ask();
+        self.parts.handover.ping();
     }
 
     /// The keeper has taken everything: the next program finds it there.
@@ -141,6 +141,6 @@ impl Fleet<'_> {
 
 fn no_upgrade(answer: oneshot::Sender<String>, why: &str) {
     error!("no upgrade: {why}; this program goes on");
-    // Whoever asked may have gone.
+    // The client may have gone.
     let _ = answer.send(why.into());
 }

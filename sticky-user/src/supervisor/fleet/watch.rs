@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use procfs::process::Process;
 use sd_notify::NotifyState;
+use sticky_contract::SlotId;
 use tokio::io::Interest;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::error;
 
-use super::{Fleet, Happened};
-use crate::steering::Steering;
+use super::{Fleet, FleetEvent};
+use crate::steering::{Lend, Steer};
 use sticky_sys::readiness;
 
 /// Between two looks at who listens on the port, and at the files: nothing tells when somebody joins, or
@@ -24,23 +25,23 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// The tasks that watch.
 pub(super) struct Watch {
-    listeners: HashMap<u32, Task>,
-    queues: HashMap<u32, Task>,
+    listeners: HashMap<SlotId, Task>,
+    queues: HashMap<SlotId, Task>,
     interval: Interval,
     /// What was removed cannot be made anew, and that was said.
     pub(super) unrestored: bool,
 }
 
 impl Watch {
-    pub(super) fn of(steering: &dyn Steering, happen: &UnboundedSender<Happened>) -> Self {
+    pub(super) fn of(lent: &dyn Lend, events: &UnboundedSender<FleetEvent>) -> Self {
         let of_service = sd_notify::watchdog_enabled().map(|watchdog| LOOK.min(watchdog / 2));
         let pause = of_service.unwrap_or(LOOK).max(Duration::from_millis(1));
         let mut interval = interval(pause);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (listeners, queues) = (HashMap::new(), HashMap::new());
         let mut this = Self { listeners, queues, interval, unrestored: false };
-        for slot in (0..).take(steering.listeners().iter().flat_map(|it| it.iter()).count()) {
-            this.listener(slot, steering, happen);
+        for (slot, _) in lent.listeners().iter().flat_map(|listeners| listeners.iter()) {
+            this.listener(slot, lent, events);
         }
         this
     }
@@ -48,15 +49,15 @@ impl Watch {
     /// Tells once when the listener of `slot` is shut down.
     pub(super) fn listener(
         &mut self,
-        slot: u32,
-        steering: &dyn Steering,
-        happen: &UnboundedSender<Happened>,
+        slot: SlotId,
+        lent: &dyn Lend,
+        events: &UnboundedSender<FleetEvent>,
     ) {
-        let listener = steering.listeners().and_then(|listeners| listeners.get(slot));
+        let listener = lent.listeners().map(|listeners| listeners.get(slot));
         if let Some(listener) = listener.map(|listener| listener.try_clone_to_owned()) {
             // Of a listener, the kernel tells two things: that connections wait, which is not asked
             // for here, and its end.
-            let task = tell_once(listener, Interest::WRITABLE, Happened::Shut { slot }, happen);
+            let task = tell_once(listener, Interest::WRITABLE, FleetEvent::Shut { slot }, events);
             self.listeners.insert(slot, task);
         }
     }
@@ -68,16 +69,16 @@ impl Watch {
     /// Tells once when connections wait at `slot`.
     pub(super) fn queue(
         &mut self,
-        slot: u32,
-        steering: &dyn Steering,
-        happen: &UnboundedSender<Happened>,
+        slot: SlotId,
+        steering: &dyn Steer,
+        events: &UnboundedSender<FleetEvent>,
     ) {
-        let waiting = Happened::Waiting { slot };
-        let task = tell_once(steering.waiting(slot), Interest::READABLE, waiting, happen);
+        let waiting = FleetEvent::Waiting { slot };
+        let task = tell_once(steering.waiting(slot), Interest::READABLE, waiting, events);
         self.queues.insert(slot, task);
     }
 
-    pub(super) fn leave_queue(&mut self, slot: u32) {
+    pub(super) fn leave_queue(&mut self, slot: SlotId) {
         self.queues.remove(&slot);
     }
 }
@@ -96,16 +97,16 @@ impl Drop for Task {
 fn tell_once(
     socket: io::Result<OwnedFd>,
     interest: Interest,
-    what: Happened,
-    happen: &UnboundedSender<Happened>,
+    what: FleetEvent,
+    events: &UnboundedSender<FleetEvent>,
 ) -> Task {
-    let happen = happen.clone();
+    let events = events.clone();
     Task(tokio::spawn(async move {
         let watched =
             async { readiness::watch(socket?, interest)?.ready(interest).await.map(drop) };
         match watched.await {
             // Nobody to tell: the supervisor itself is ending.
-            Ok(()) => drop(happen.send(what)),
+            Ok(()) => drop(events.send(what)),
             Err(error) => error!("cannot watch a socket of a slot: {error}"),
         }
     }))
@@ -115,12 +116,12 @@ impl Fleet<'_> {
     /// Once in a while.
     pub(super) fn look_around(&mut self) {
         if sd_notify::watchdog_enabled().is_some() {
-            self.parts.legacy.tell(&[NotifyState::Watchdog]);
+            self.parts.handover.tell(&[NotifyState::Watchdog]);
         }
         self.look_at_files();
-        self.mend(None, None);
-        self.look_for_strangers();
-        for slot in self.settings.plan.mapping.slots().iter() {
+        self.repair(None, None);
+        self.look_for_foreign_listeners();
+        for slot in self.runtimes.count().iter() {
             self.look_at_queue(slot);
         }
     }

@@ -18,7 +18,7 @@ pub enum Event {
     Gone(WorkerId),
     /// The time of [`Slot::deadline`](super::Slot::deadline) has come.
     Deadline,
-    /// Another worker shall take the place of the one that serves.
+    /// Another worker shall take the place of the serving worker.
     Replace,
     /// The workers are to end, after they have drained, and to be gone at this time.
     Stop(Instant),

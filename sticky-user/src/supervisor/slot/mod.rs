@@ -8,26 +8,26 @@
 //!                         └─► draining ─► stopped (killed when its time is over)
 //! ```
 //!
-//! While a worker is replaced, the slot has two: the one that serves, and beside it first its
+//! While a worker is replaced, the slot has two workers: the serving one, and beside it first its
 //! successor, which starts, then its predecessor, which drains. No clock and no process is in here,
 //! so that every path can be tested.
 
 mod event;
 mod limits;
 mod note;
-mod worker;
+mod worker_state;
 
 #[cfg(test)]
-mod tests;
+mod property_tests;
 #[cfg(test)]
-mod walk;
+mod tests;
 
 use std::time::Instant;
 
 pub use event::{Action, Event, Why, WorkerId};
 pub use limits::Limits;
 pub use note::{Clock, Note};
-use worker::Worker;
+use worker_state::WorkerState;
 
 /// So many failures in a row, and the slot is called failed. Its worker is started all the same.
 const FAILED: u32 = 5;
@@ -37,9 +37,9 @@ const FAILED: u32 = 5;
 pub struct Slot {
     limits: Limits,
     /// The worker that serves, or is to.
-    main: Option<Worker>,
+    main: Option<WorkerState>,
     /// Its successor, which starts, or its predecessor, which drains.
-    other: Option<Worker>,
+    other: Option<WorkerState>,
     /// When the next worker is started, where there is none.
     retry: Option<Instant>,
     /// Since when nobody has served here steadily.
@@ -93,7 +93,7 @@ impl Slot {
 
     /// Whether a worker serves.
     pub fn is_ready(&self) -> bool {
-        self.main.as_ref().is_some_and(Worker::is_ready)
+        self.main.as_ref().is_some_and(WorkerState::is_ready)
     }
 
     /// Whether others serve its clients.
@@ -108,12 +108,12 @@ impl Slot {
 
     /// Whether this worker is to end, for which it has time.
     pub fn drains(&self, id: WorkerId) -> bool {
-        self.worker(id).is_some_and(Worker::drains)
+        self.worker(id).is_some_and(WorkerState::drains)
     }
 
     /// Whether this worker has said WATCHDOG=1.
     pub fn is_watched(&self, id: WorkerId) -> bool {
-        self.worker(id).is_some_and(Worker::is_watched)
+        self.worker(id).is_some_and(WorkerState::is_watched)
     }
 
     /// Whether two workers are here.
@@ -133,7 +133,7 @@ impl Slot {
 
     /// When [`Event::Deadline`] is due.
     pub fn deadline(&self) -> Option<Instant> {
-        let of = |worker: &Option<Worker>| {
+        let of = |worker: &Option<WorkerState>| {
             worker.as_ref().and_then(|worker| worker.deadline(self.limits.watchdog))
         };
         let times = [of(&self.main), of(&self.other), self.retry, self.failover(), self.steady()];
@@ -227,7 +227,7 @@ impl Slot {
             return vec![];
         }
         self.started += 1;
-        self.other = Some(Worker::starting(self.started, now + self.limits.ready));
+        self.other = Some(WorkerState::starting(self.started, now + self.limits.ready));
         vec![Action::Spawn(self.started)]
     }
 
@@ -256,15 +256,15 @@ impl Slot {
     fn spawn(&mut self, now: Instant) -> Action {
         self.retry = None;
         self.started += 1;
-        self.main = Some(Worker::starting(self.started, now + self.limits.ready));
+        self.main = Some(WorkerState::starting(self.started, now + self.limits.ready));
         Action::Spawn(self.started)
     }
 
-    fn worker(&self, id: WorkerId) -> Option<&Worker> {
+    fn worker(&self, id: WorkerId) -> Option<&WorkerState> {
         [&self.main, &self.other].into_iter().flatten().find(|worker| worker.id == id)
     }
 
-    fn workers(&mut self) -> impl Iterator<Item = &mut Worker> {
+    fn workers(&mut self) -> impl Iterator<Item = &mut WorkerState> {
         self.main.iter_mut().chain(self.other.iter_mut())
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::worker::{Life, Worker};
+use super::worker_state::{Life, WorkerState};
 use super::{Event, Limits, Slot, WorkerId};
 
 /// A time, in milliseconds of the host's monotonic clock, which all its processes share.
@@ -29,12 +29,12 @@ pub struct Note {
     pub away: bool,
     unserved: Option<Moment>,
     retry: Option<Moment>,
-    main: Option<WorkerNote>,
-    other: Option<WorkerNote>,
+    main: Option<WorkerStateNote>,
+    other: Option<WorkerStateNote>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct WorkerNote {
+struct WorkerStateNote {
     id: WorkerId,
     life: LifeNote,
 }
@@ -113,7 +113,7 @@ impl Note {
 impl Slot {
     /// All that the next supervisor has to know of it.
     pub fn note(&self, clock: Clock) -> Note {
-        let worker = |worker: &Worker| WorkerNote {
+        let worker = |worker: &WorkerState| WorkerStateNote {
             id: worker.id,
             life: match worker.life {
                 Life::Starting { until } => LifeNote::Starting { until: clock.note(until) },
@@ -136,10 +136,10 @@ impl Slot {
         }
     }
 
-    /// A slot that an earlier supervisor noted, of whose workers these are there still.
+    /// The slot that an earlier supervisor noted; `there` are its workers that still run.
     #[must_use]
     pub fn resumed(limits: Limits, note: &Note, there: &[WorkerId], clock: Clock) -> Self {
-        let worker = |note: &WorkerNote| note.resumed(&limits, clock);
+        let worker = |note: &WorkerStateNote| note.resumed(&limits, clock);
         let mut slot = Self {
             started: note.started,
             failures: note.failures,
@@ -155,10 +155,10 @@ impl Slot {
         slot
     }
 
-    /// Goes on under another supervisor, with those of its workers that are there still.
+    /// Goes on under another supervisor, with the workers that still run.
     fn go_on(&mut self, there: &[WorkerId], now: Instant) {
         let known = [self.main(), self.other()];
-        if self.other.is_none() && self.main.as_ref().is_some_and(Worker::drains) {
+        if self.other.is_none() && self.main.as_ref().is_some_and(WorkerState::drains) {
             // The earlier supervisor was about to end. Another worker need not wait for this one.
             self.other = self.main.take();
         }
@@ -175,8 +175,8 @@ impl Slot {
     }
 }
 
-impl WorkerNote {
-    fn resumed(&self, limits: &Limits, clock: Clock) -> Worker {
+impl WorkerStateNote {
+    fn resumed(&self, limits: &Limits, clock: Clock) -> WorkerState {
         let life = match self.life {
             LifeNote::Starting { until } => {
                 Life::Starting { until: clock.due(until, limits.ready) }
@@ -189,6 +189,6 @@ impl WorkerNote {
             }
             LifeNote::Ending => Life::Ending,
         };
-        Worker { id: self.id, life }
+        WorkerState { id: self.id, life }
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use super::super::frame::{Frame, LONGEST};
+use super::super::frame::{Frame, MAX_FRAME};
 use super::*;
 
 async fn open(slots: &Slots, slot: u32) -> UnixStream {
-    UnixStream::connect(socket(slots.directory.path(), slot)).await.unwrap()
+    UnixStream::connect(mesh_sockets::path(slots.directory.path(), slot)).await.unwrap()
 }
 
 /// Waits until the other side closes it.
@@ -53,7 +53,7 @@ async fn nonsense_closes_the_link_and_no_more() {
 async fn little_is_read_before_it_is_known_who_speaks() {
     let slots = Slots::open(2);
     let _a = slots.join(0).await;
-    let length = u32::try_from(LONGEST).unwrap().to_be_bytes();
+    let length = u32::try_from(MAX_FRAME).unwrap().to_be_bytes();
     let hello = Frame::Hello { node: 9, slot: 1 }.encode().unwrap();
     for announced in [length.to_vec(), [&hello[..], &length].concat()] {
         let mut stream = open(&slots, 0).await;

@@ -1,0 +1,37 @@
+//! What this worker's links share: who it is, and what it wants and waits for. State, without tasks.
+
+use super::pending::PendingResponses;
+use super::subscriptions::Subscriptions;
+use crate::log_limit::LogLimit;
+use crate::namespaces::Namespaces;
+
+/// This worker, as its links know it.
+#[derive(Debug)]
+pub(super) struct Local {
+    pub(super) node: u64,
+    pub(super) slot: u32,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) pending: PendingResponses,
+    pub(super) namespaces: Namespaces,
+    /// What others can have this worker log.
+    pub(super) log: Log,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) missed: LogLimit,
+    pub(super) unexpected: LogLimit,
+}
+
+impl Local {
+    pub(super) fn new(node: u64, slot: u32) -> Self {
+        Self {
+            node,
+            slot,
+            subscriptions: Subscriptions::default(),
+            pending: PendingResponses::default(),
+            namespaces: Namespaces::default(),
+            log: Log::default(),
+        }
+    }
+}
