@@ -4,12 +4,12 @@
 //! choose among the slots' listeners, [`fd_passing`] accepts itself and passes the connection on.
 //! Which of them a host allows is found by trying ([`choose`]), not from its version.
 
-pub mod cbpf;
+mod cbpf;
 mod choice;
 mod counters;
-pub mod ebpf;
+mod ebpf;
 mod error;
-pub mod fd_passing;
+mod fd_passing;
 mod kept;
 mod mode;
 mod outbox;
