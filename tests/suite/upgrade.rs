@@ -136,8 +136,10 @@ fn a_program_that_hangs_is_in_nobodys_way(mode: Mode) {
         assert_eq!((code, stdout.as_str()), (Some(1), ""));
         assert!(stderr.contains("did not end within 10s, and was killed"), "{stderr}");
     });
-    let left = sticky.processes();
-    assert!(!left.iter().any(|process| process.contains("sleep")), "{left:#?}");
+    // Killed with its child, whose end nothing waits for.
+    wait_until("nothing of the program is left", || {
+        (!sticky.processes().iter().any(|process| process.contains("sleep"))).then_some(())
+    });
     sticky.wait_for_other_workers(&workers);
     assert_eq!(sticky.reload().code, Some(0), "afterwards");
     assert_eq!(sticky.upgrade().code, Some(0), "another one does");
