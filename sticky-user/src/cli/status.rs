@@ -67,7 +67,7 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
     if !foreign.is_empty() {
         writeln!(
             out,
-            "{} foreign listeners: sockets of other programs on the port",
+            "foreign listeners: {} sockets of other programs on the port",
             foreign.len()
         )?;
         for ForeignListenerStatus { listen, uid, socket, effect, .. } in foreign {

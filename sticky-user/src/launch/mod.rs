@@ -105,10 +105,9 @@ impl Launch {
             refused.step("renounce new privileges")?;
         }
         if self.guarded {
-            // Who would end what the worker leaves is gone. Asked for as the worker's user: a change of
-            // the user takes it back.
+            // Without its guard, nothing would end what the worker leaves. Asked for as the worker's user,
+            // since a change of the user takes it back.
             let asked = set_parent_process_death_signal(Some(Signal::KILL));
-            let asked = asked;
             asked.step("ask to end with the guard")?;
         }
         rights::drop_inherited().step("give up capabilities")?;

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep};
 
 use super::connection::Shared;
-use super::idle::Awaited;
+use super::idle::{Awaited, Wait};
 use super::stream::{Stream, Transport, poll_some};
 
 /// The longest head: as in nginx (4 buffers of 8 kB), doubled. Of a longer one hyper is given as much, and says
@@ -73,7 +73,7 @@ async fn begin<S: Transport>(
         match polled {
             Poll::Ready(read) => return Poll::Ready(read.map(|()| head)),
             Poll::Pending if wait.is_none() => wait = Some(shared.idle.enter(awaited, cx)),
-            Poll::Pending if wait.as_mut().is_some_and(|wait| wait.is_over()) => {
+            Poll::Pending if wait.as_mut().is_some_and(Wait::is_over) => {
                 return Poll::Ready(None);
             }
             Poll::Pending => {}

@@ -76,7 +76,7 @@ pub(crate) async fn serve_one<S: Transport>(
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner();
     match served {
-        Ok(()) if waits => return Some(stream.rewound(parts.read_buf)),
+        Ok(()) if waits => return Some(stream.rewound(&parts.read_buf)),
         Ok(()) if exchange.is_left() => lingering_close(&mut stream.io).await,
         Err(error) if error.is_parse() => lingering_close(&mut stream.io).await,
         Ok(()) | Err(_) => {}

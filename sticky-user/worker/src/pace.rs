@@ -45,7 +45,7 @@ impl Pace {
             }
             (self.moved, self.waited, self.since) = (0, Duration::ZERO, Some(now));
         }
-        let end = self.since.unwrap_or(now) + (self.window - self.waited);
+        let end = self.since.unwrap_or(now) + self.window.saturating_sub(self.waited);
         // real delay: what the client may take.
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.window)));
         if timer.deadline() != end {

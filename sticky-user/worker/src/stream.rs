@@ -82,10 +82,10 @@ impl<S: Transport> Stream<S> {
     }
 
     /// What is left when hyper has been taken apart, which had read `behind` and not used it.
-    pub(crate) fn rewound(mut self, behind: Bytes) -> Self {
+    pub(crate) fn rewound(mut self, behind: &[u8]) -> Self {
         if !behind.is_empty() {
             // Copied: hyper's buffer is large, and what is left in it seldom is.
-            self.ahead = [&behind[..], &self.ahead[..]].concat().into();
+            self.ahead = [behind, &self.ahead[..]].concat().into();
         }
         self
     }

@@ -39,7 +39,7 @@ impl Dismantle {
     pub(crate) fn of<S: Transport>() -> Self {
         Self(|upgraded| {
             let parts = upgraded.downcast::<TokioIo<Stream<S>>>().ok()?;
-            let Stream { io, ahead, place, .. } = parts.io.into_inner().rewound(parts.read_buf);
+            let Stream { io, ahead, place, .. } = parts.io.into_inner().rewound(&parts.read_buf);
             Some(Raw { io: Box::new(io), ahead, place })
         })
     }

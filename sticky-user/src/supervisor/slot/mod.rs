@@ -1,16 +1,20 @@
 //! The life of a slot: what happened goes in, what is to be done comes out.
 //!
 //! ```text
-//!            ┌────────────── retry ◄─────────────┐
-//!            ▼                                   │
-//! vacant ─► starting ─► ready ─► (hung: killed) ─┤ gone
-//!                         │                      │
-//!                         └─► draining ─► stopped (killed when its time is over)
+//!             ┌────── backing-off, or failed after several in a row ◄──────┐
+//!             ▼                                                            │
+//! vacant ─► starting ───────► ready ─────────────────► (worker gone) ──────┤
+//!             │ not ready       │ │ hung                                   │
+//!             │ in time         │ └────────► ending (killed) ──────────────┤
+//!             └─────────────────┼──────────► ending (killed) ──────────────┘
+//!                               │ the server stops
+//!                               └─► draining ─► stopped (killed when its time is over)
 //! ```
 //!
 //! While a worker is replaced, the slot has two workers: the serving one, and beside it first its
-//! successor, which starts, then its predecessor, which drains. No clock and no process is in here,
-//! so that every path can be tested.
+//! successor, which starts, then its predecessor, which drains. A slot without a serving worker for too
+//! long is away: other slots serve its clients, until its worker has been ready for a while. No clock and
+//! no process is in here, so that every path can be tested.
 
 mod event;
 mod limits;

@@ -8,7 +8,9 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{self, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use sticky_bus::backlog::{Backlog, Backlogs};
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use super::engine::{CLOSE, Engine, forget};
 use super::polling;
@@ -17,7 +19,7 @@ use super::request::{Kind, opened};
 use super::session::Session;
 use crate::drain::Drain;
 use crate::upgrade::{Upgrade, compact};
-use crate::websocket::{Websocket, WebsocketStream};
+use crate::websocket::{Abandoned, Websocket, WebsocketStream};
 
 /// What the engine says to packets that it takes.
 const TAKEN: &str = "ok";
@@ -96,7 +98,7 @@ impl SessionLayer {
         let (websocket, abandoned) = match session {
             Known::Here(session) => self.upgrade_of(&session, &uri),
             // The engine drops it.
-            Known::Ended | Known::Unknown => (self.registry.nobodys_websocket(), None),
+            Known::Ended | Known::Unknown => (refused(), None),
         };
         // The engine knows the session's own head, and drops this one only at the end.
         let (mut head, ()) = http::Request::new(()).into_parts();
@@ -106,13 +108,9 @@ impl SessionLayer {
 
     /// What an upgrade of this session needs: one that fails half-way ends the session, of which the
     /// client would hear nothing more. A second one, which the engine refuses, does not.
-    fn upgrade_of(
-        &self,
-        session: &Arc<Session>,
-        uri: &Uri,
-    ) -> (Arc<Websocket>, Option<Box<dyn FnOnce() + Send>>) {
+    fn upgrade_of(&self, session: &Arc<Session>, uri: &Uri) -> (Arc<Websocket>, Option<Abandoned>) {
         let Some(websocket) = session.upgrades(self.registry.joining.token()) else {
-            return (self.registry.nobodys_websocket(), None);
+            return (refused(), None);
         };
         let (uri, engine) = (uri.clone(), Arc::clone(&self.engine));
         let abandoned = move || {
@@ -206,4 +204,10 @@ fn keep(head: &mut Parts, session: &Arc<Session>) {
     // What the router noted for its own use.
     head.extensions.remove::<MatchedPath>();
     head.extensions.insert(Arc::clone(session));
+}
+
+/// A WebSocket that the engine refuses.
+fn refused() -> Arc<Websocket> {
+    let nobodys = Backlog::new(&Backlogs::of_this_process());
+    Websocket::upgrading(nobodys, TaskTracker::new().token())
 }

@@ -71,12 +71,6 @@ impl Registry {
         (session, websocket)
     }
 
-    /// A client asks for a WebSocket that the engine refuses.
-    pub(super) fn nobodys_websocket(&self) -> Arc<Websocket> {
-        let backlog = Backlog::new(&Backlogs::of_this_process());
-        Websocket::upgrading(backlog, TaskTracker::new().token())
-    }
-
     fn enter(&self, open: impl FnOnce(u64) -> Session) -> Arc<Session> {
         let mut book = self.lock();
         let session = Arc::new(open(book.next));

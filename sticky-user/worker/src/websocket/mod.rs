@@ -26,6 +26,9 @@ pub(crate) use self::stream::WebsocketStream;
 /// for the way there and back.
 pub(crate) const JOIN_LIMIT: Duration = Duration::from_secs(1);
 
+/// What is to be done when a session does not go over to a WebSocket.
+pub(crate) type Abandoned = Box<dyn FnOnce() + Send>;
+
 /// What sessions know of a WebSocket, and can do to it.
 #[derive(Debug)]
 pub(crate) struct Websocket {

@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::Websocket;
 use super::link::Link;
 use super::reading::Reading;
 use super::writing::Writing;
+use super::{Abandoned, Websocket};
 use crate::upgrade::{Raw, Upgrade};
 
 /// As many bytes of a WebSocket are read until the handlers of what came are given their turn: so it
@@ -38,7 +38,7 @@ pub(crate) struct WebsocketStream {
     /// When to say that the client is there, if it is not heard.
     alive: Option<Pin<Box<Sleep>>>,
     /// What is to be done when the session does not go over to it.
-    abandoned: Option<Box<dyn FnOnce() + Send>>,
+    abandoned: Option<Abandoned>,
 }
 
 impl WebsocketStream {
@@ -46,16 +46,12 @@ impl WebsocketStream {
     pub(crate) fn new(
         upgrade: Upgrade,
         websocket: Arc<Websocket>,
-        abandoned: Option<Box<dyn FnOnce() + Send>>,
+        abandoned: Option<Abandoned>,
     ) -> Self {
         Self::over(Link::Coming(upgrade), websocket, abandoned)
     }
 
-    fn over(
-        link: Link,
-        websocket: Arc<Websocket>,
-        abandoned: Option<Box<dyn FnOnce() + Send>>,
-    ) -> Self {
+    fn over(link: Link, websocket: Arc<Websocket>, abandoned: Option<Abandoned>) -> Self {
         Self {
             link,
             reading: Reading::default(),
