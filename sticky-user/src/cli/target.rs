@@ -215,7 +215,11 @@ async fn or_gone<T>(path: &Path, result: Result<T, TargetError>) -> Result<T, Ta
 async fn lost(path: &Path, limit: Duration) -> TargetError {
     use TargetError::{Gone, NotRunning, Silent};
     loop {
-        sleep(PAUSE).await; // real delay: nothing tells that somebody answers no more
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "nothing tells that somebody answers no more"
+        )]
+        sleep(PAUSE).await;
         let status = status(path, limit).await;
         if let Err(error @ (Gone(_) | NotRunning { .. } | Silent { .. })) = status {
             return error;
@@ -247,7 +251,11 @@ async fn connect(path: &Path) -> io::Result<UnixStream> {
     loop {
         match UnixStream::connect(path).await {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                sleep(RETRY).await; // real delay: nothing tells when a queue has room
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "nothing tells when a queue has room"
+                )]
+                sleep(RETRY).await;
             }
             connected => return connected,
         }

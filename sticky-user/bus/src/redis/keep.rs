@@ -95,7 +95,8 @@ impl Keeper {
             debug!("no connection to Redis at {}: {reason}", self.shared.urls);
             self.shared.state.send_replace(ConnectionState::Down);
             self.reporter.down(&reason);
-            sleep(backoff.pause_after(lasted)).await; // real delay: the server is not to be flooded
+            #[expect(clippy::disallowed_methods, reason = "the server is not to be flooded")]
+            sleep(backoff.pause_after(lasted)).await;
         }
     }
 
