@@ -6,15 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
+use http_body_util::BodyExt;
+use hyper::{Method, StatusCode};
 use tokio::time::{sleep, timeout};
 
 use super::block_on;
+use super::request::{ask, http, successful};
 use super::values::address;
 use crate::keeper::Vacancy;
 use crate::supervisor::default_control;
@@ -68,8 +65,6 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(super) const UPGRADE: Duration = Duration::from_secs(30);
 /// How often it is asked whether it still answers, while it is at work on something.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Before another attempt, where its queue is full.
-const RETRY: Duration = Duration::from_millis(50);
 
 impl Target {
     fn path(&self) -> PathBuf {
@@ -172,10 +167,6 @@ impl Target {
     }
 }
 
-fn http(path: &Path) -> impl Fn(hyper::Error) -> TargetError {
-    move |source| TargetError::Http { path: path.into(), source }
-}
-
 async fn within<T>(
     path: &Path,
     limit: Duration,
@@ -245,64 +236,4 @@ async fn reload(path: &Path, step: &mut impl FnMut(Progress)) -> Result<(), Targ
         }
     }
     Ok(())
-}
-
-async fn connect(path: &Path) -> io::Result<UnixStream> {
-    loop {
-        match UnixStream::connect(path).await {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                #[expect(
-                    clippy::disallowed_methods,
-                    reason = "nothing tells when a queue has room"
-                )]
-                sleep(RETRY).await;
-            }
-            connected => return connected,
-        }
-    }
-}
-
-async fn ask(
-    path: &Path,
-    method: Method,
-    resource: &str,
-    body: Option<Vec<u8>>,
-) -> Result<Response<Incoming>, TargetError> {
-    let stream = connect(path)
-        .await
-        .map_err(|source| TargetError::NotRunning { path: path.into(), source })?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(http(path))?;
-    // Ends with the sender; what goes wrong with it the sender tells too.
-    tokio::spawn(connection);
-    let mut request = Request::new(Full::<Bytes>::from(body.unwrap_or_default()));
-    *request.method_mut() = method;
-    *request.uri_mut() = resource.parse().unwrap_or_default();
-    let headers = request.headers_mut();
-    headers.insert(HOST, HeaderValue::from_static("sticky"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    sender.send_request(request).await.map_err(http(path))
-}
-
-async fn successful(
-    path: &Path,
-    answer: Response<Incoming>,
-) -> Result<Response<Incoming>, TargetError> {
-    let status = answer.status();
-    if status.is_success() {
-        return Ok(answer);
-    }
-    let of_keeper = status == StatusCode::SERVICE_UNAVAILABLE;
-    if status == StatusCode::CONFLICT || of_keeper {
-        let text = answer.into_body().collect().await.map_err(http(path))?.to_bytes();
-        let why = String::from_utf8_lossy(&text).trim().to_owned();
-        if !of_keeper {
-            return Err(TargetError::Conflict { path: path.into(), why });
-        }
-        let vacancy = serde_json::from_slice(&text).ok();
-        if let Some(vacancy) = vacancy.or_else(|| Vacancy::of(why)) {
-            return Err(TargetError::Gone(Box::new(vacancy)));
-        }
-    }
-    Err(TargetError::Refused { path: path.into(), status })
 }
