@@ -1,7 +1,7 @@
 //! Requests to the control socket.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -12,14 +12,41 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tokio::time::sleep;
 
-use super::target::TargetError;
 use crate::keeper::Vacancy;
+
+/// A supervisor cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestError {
+    #[error(
+        "no supervisor answers at {}; name another with --listen or --control, \
+         or start one with `sticky run`", .path.display()
+    )]
+    NotRunning { path: PathBuf, source: io::Error },
+    #[error("cannot ask the supervisor at {}", .path.display())]
+    Http { path: PathBuf, source: hyper::Error },
+    #[error("the supervisor at {} answered {status}; is it of another version?", .path.display())]
+    Refused { path: PathBuf, status: StatusCode },
+    #[error("the supervisor at {} refuses: {why}", .path.display())]
+    Conflict { path: PathBuf, why: String },
+    #[error("cannot read the answer of the supervisor at {}", .path.display())]
+    Answer { path: PathBuf, source: serde_json::Error },
+    #[error("{}", .0.why)]
+    Gone(Box<Vacancy>),
+    #[error(
+        "the supervisor at {} does not answer within {limit:?}: it was stopped, or hangs; let it go \
+         on (kill -CONT), or kill it (kill -9) and start `sticky run` again with the same options, \
+         which takes over: workers go on meanwhile", .path.display()
+    )]
+    Silent { path: PathBuf, limit: Duration },
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
+}
 
 /// Before another attempt, where its queue is full.
 const RETRY: Duration = Duration::from_millis(50);
 
-pub(super) fn http(path: &Path) -> impl Fn(hyper::Error) -> TargetError {
-    move |source| TargetError::Http { path: path.into(), source }
+pub(super) fn http(path: &Path) -> impl Fn(hyper::Error) -> RequestError {
+    move |source| RequestError::Http { path: path.into(), source }
 }
 
 async fn connect(path: &Path) -> io::Result<UnixStream> {
@@ -42,10 +69,10 @@ pub(super) async fn ask(
     method: Method,
     resource: &str,
     body: Option<Vec<u8>>,
-) -> Result<Response<Incoming>, TargetError> {
+) -> Result<Response<Incoming>, RequestError> {
     let stream = connect(path)
         .await
-        .map_err(|source| TargetError::NotRunning { path: path.into(), source })?;
+        .map_err(|source| RequestError::NotRunning { path: path.into(), source })?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(http(path))?;
     // Ends with the sender; what goes wrong with it the sender tells too.
@@ -62,7 +89,7 @@ pub(super) async fn ask(
 pub(super) async fn successful(
     path: &Path,
     answer: Response<Incoming>,
-) -> Result<Response<Incoming>, TargetError> {
+) -> Result<Response<Incoming>, RequestError> {
     let status = answer.status();
     if status.is_success() {
         return Ok(answer);
@@ -72,12 +99,12 @@ pub(super) async fn successful(
         let text = answer.into_body().collect().await.map_err(http(path))?.to_bytes();
         let why = String::from_utf8_lossy(&text).trim().to_owned();
         if !of_keeper {
-            return Err(TargetError::Conflict { path: path.into(), why });
+            return Err(RequestError::Conflict { path: path.into(), why });
         }
         let vacancy = serde_json::from_slice(&text).ok();
         if let Some(vacancy) = vacancy.or_else(|| Vacancy::of(why)) {
-            return Err(TargetError::Gone(Box::new(vacancy)));
+            return Err(RequestError::Gone(Box::new(vacancy)));
         }
     }
-    Err(TargetError::Refused { path: path.into(), status })
+    Err(RequestError::Refused { path: path.into(), status })
 }
