@@ -190,5 +190,6 @@ fn accepted(listener: &OwnedFd) -> Option<Supervisor> {
 }
 
 fn pause() {
-    thread::sleep(PAUSE); // real delay: no event tells that it may work now
+    #[expect(clippy::disallowed_methods, reason = "no event tells that it may work now")]
+    thread::sleep(PAUSE);
 }

@@ -170,7 +170,9 @@ impl NotifySocket {
                 }
                 None => {}
             }
-            self.rest = Some(Box::pin(sleep(REST))); // real delay: others are heard meanwhile
+            #[expect(clippy::disallowed_methods, reason = "others are heard meanwhile")]
+            let rest = sleep(REST);
+            self.rest = Some(Box::pin(rest));
         }
         said
     }

@@ -142,7 +142,11 @@ impl Publisher {
         let _watch = self.watch.lock().await;
         loop {
             let before = self.lock().progress();
-            sleep(STUCK_TIMEOUT).await; // real delay: what is waited for is that nothing happens
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "what is waited for is that nothing happens"
+            )]
+            sleep(STUCK_TIMEOUT).await;
             self.change(|subscribers| subscribers.give_up_stuck_since(&before));
         }
     }
