@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::http::request::Parts;
 use axum::http::{self, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +18,7 @@ use super::registry::{Known, Registry};
 use super::request::{Kind, opened};
 use super::session::Session;
 use crate::drain::Drain;
-use crate::upgrade::{Upgrade, compact};
+use crate::upgrade::{Upgrade, compact, compact_uri};
 use crate::websocket::{Abandoned, Websocket, WebsocketStream};
 
 /// What the engine says to packets that it takes.
@@ -102,7 +102,7 @@ impl SessionLayer {
         };
         // The engine knows the session's own head, and drops this one only at the end.
         let (mut head, ()) = http::Request::new(()).into_parts();
-        head.uri = uri.clone();
+        head.uri = compact_uri(&uri);
         self.take(WebsocketStream::new(upgrade, websocket, abandoned), head, answer, uri).await
     }
 
@@ -112,10 +112,10 @@ impl SessionLayer {
         let Some(websocket) = session.upgrades(self.registry.joining.token()) else {
             return (refused(), None);
         };
-        let (uri, engine) = (uri.clone(), Arc::clone(&self.engine));
+        let (uri, engine) = (polling::uri_of(uri), Arc::clone(&self.engine));
         let abandoned = move || {
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move { forget(polling::uri_of(&uri), &*engine).await });
+                runtime.spawn(async move { forget(uri, &*engine).await });
             }
         };
         (websocket, Some(Box::new(abandoned)))
@@ -155,7 +155,8 @@ impl SessionLayer {
 
     /// What waits for the client goes to it before the session ends.
     async fn fetch(&self, session: &Session, request: Request) -> Response {
-        let uri = request.uri().clone();
+        // Copied: most polls wait for long.
+        let uri = compact_uri(request.uri());
         let response = tokio::select! {
             biased;
             response = polling::fetch(session, self.engine.answer(request)) => Some(response),
@@ -201,8 +202,11 @@ pub(super) async fn pass(State(layer): State<SessionLayer>, request: Request) ->
 /// The engine keeps this head for as long as the session lives, and `session` with it.
 fn keep(head: &mut Parts, session: &Arc<Session>) {
     compact(head);
-    // What the router noted for its own use.
+    // What the router noted: the one for its own use, the other with a part of hyper's buffer.
     head.extensions.remove::<MatchedPath>();
+    if let Some(OriginalUri(uri)) = head.extensions.get_mut() {
+        *uri = compact_uri(uri);
+    }
     head.extensions.insert(Arc::clone(session));
 }
 
