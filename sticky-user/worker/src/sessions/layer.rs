@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::http::request::Parts;
-use axum::http::{self, StatusCode, Uri};
+use axum::http::{self, HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use sticky_bus::backlog::{Backlog, Backlogs};
 use tokio::time::timeout;
@@ -26,6 +26,15 @@ const TAKEN: &str = "ok";
 
 /// How long a client that comes to a worker which drains is kept waiting until the next one accepts.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Headers that say how a WebSocket begins, and nothing to the session that it carries.
+const OF_THE_CONNECTION: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::UPGRADE,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+];
 
 /// Stands before one engine.
 #[derive(Clone)]
@@ -84,6 +93,9 @@ impl SessionLayer {
         let (session, websocket) = self.registry.open_websocket();
         let uri = request.uri().clone();
         let (mut head, _) = request.into_parts();
+        for header in OF_THE_CONNECTION {
+            head.headers.remove(header);
+        }
         keep(&mut head, &session);
         drop(session);
         self.take(WebsocketStream::new(upgrade, websocket, None), head, answer, uri).await
