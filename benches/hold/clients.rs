@@ -94,6 +94,8 @@ impl Clients {
                     connection.with_context(|| format!("cannot open a {}", self.kind))?;
                 let (stream, place) = (connection.stream(), Token(self.open.len()));
                 self.poll.registry().register(stream, place, Interest::READABLE)?;
+                // A first ping may have come along with the last answer: no event would tell of it.
+                self.pings += connection.answer()?;
                 self.open.push(connection);
             }
             self.look_after(Some(Duration::ZERO))?;

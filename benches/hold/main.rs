@@ -26,12 +26,17 @@ use outcome::Outcome;
 use round::{Setting, run};
 use servers::Choice;
 
+/// The memory of a process grows by more than one connection at a time.
+const LEAST: usize = 100;
+
 fn main() -> Result<()> {
     let options = Options::parse();
     if let (Some(kind), Some(server)) = (options.client, options.address) {
         return clients::run(kind, server);
     }
     let most = options.connections.iter().max().copied().context("no number of connections")?;
+    let least = options.connections.iter().min().copied().unwrap_or_default();
+    ensure!(least >= LEAST, "--connections {least}: fewer than {LEAST} show nothing");
     let limit = raise_limit_of_open_files(most)?;
     let mut report = Report::new("hold")?;
     let mut servers: Vec<Choice> = Vec::new();

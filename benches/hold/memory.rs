@@ -37,7 +37,7 @@ pub(crate) fn settled(server: &Server) -> Result<u64> {
                 server.kind
             );
         }
-        // real delay: for the memory of a process the kernel has no event.
+        // For the memory of a process the kernel has no event.
         sleep(PAUSE);
     }
 }

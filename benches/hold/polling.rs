@@ -46,11 +46,16 @@ impl Polling {
         ensure!(taken == TAKEN, "the server did not take a packet: {taken}");
         loop {
             let packets = exchange(&mut stream, get(&session).as_bytes())?;
-            if packets.split(SEPARATOR).any(|packet| packet.starts_with(CONNECT)) {
+            let is_among =
+                |wanted: &str| packets.split(SEPARATOR).any(|one| one.starts_with(wanted));
+            let (is_ping, is_connected) = (is_among(PING), is_among(CONNECT));
+            ensure!(is_ping || is_connected, "not connected: {packets}");
+            if is_ping {
+                exchange(&mut stream, post(&session, PONG).as_bytes())?;
+            }
+            if is_connected {
                 break;
             }
-            ensure!(packets == PING, "not connected: {packets}");
-            exchange(&mut stream, post(&session, PONG).as_bytes())?;
         }
         Ok(Self { stream, session, asked: Asked::Packets, answer: Vec::new() })
     }

@@ -70,7 +70,7 @@ fn ping(all: &mut [(Held, Sample)], setting: Setting) -> Result<()> {
     };
     eprintln!("holding {connections} for each server, for {seconds} s: {kind}");
     let before = so_far(all)?;
-    // real delay: that is how long pings are counted.
+    // That is how long pings are counted.
     sleep(Duration::from_secs(seconds));
     let after = so_far(all)?;
     let (each, minutes) = (connections as f64, seconds as f64 / 60.0);

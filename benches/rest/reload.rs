@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use harness::{Mode, Sticky};
+use serde_json::Value;
 use sticky_benches::numbers::Figure;
-use sticky_user::supervisor::progress::Progress;
 
 use crate::options::WORKERS;
 
@@ -22,14 +22,15 @@ pub(crate) fn measure(mode: Mode, rounds: usize) -> Result<Figure> {
         let mut started = None;
         // Between the steps there is what HTTP puts around them.
         for line in BufReader::new(control).lines() {
-            match serde_json::from_str(&line?) {
-                Ok(Progress::Starting { .. }) => started = Some(Instant::now()),
-                Ok(Progress::Serving { .. }) => {
+            let Ok(step) = serde_json::from_str::<Value>(&line?) else { continue };
+            match step["step"].as_str() {
+                Some("starting") => started = Some(Instant::now()),
+                Some("serving") => {
                     let started: Instant = started.context("no worker was started")?;
                     times.push(started.elapsed().as_secs_f64() * 1e3);
                 }
-                Ok(Progress::Failed { why, .. }) => bail!("a worker did not get ready: {why}"),
-                Ok(_) | Err(_) => {}
+                Some("failed") => bail!("a worker did not get ready: {}", step["why"]),
+                _ => {}
             }
         }
     }

@@ -14,7 +14,10 @@ pub fn wait_until<T>(what: &str, mut event: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(Instant::now() < end, "waited {DEADLINE:?} in vain: {what}");
-        // real delay: for processes of others, /proc and counters the kernel has no event.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "for processes of others, /proc and counters the kernel has no event"
+        )]
         thread::sleep(Duration::from_millis(5));
     }
 }

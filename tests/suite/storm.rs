@@ -115,7 +115,8 @@ fn kill(sticky: &Sticky, until: Instant) -> [u64; WORKERS as usize] {
             send(pid, Signal::KILL);
             kills[slot] += 1;
         }
-        thread::sleep(PAUSE); // real delay: so often they are killed
+        #[expect(clippy::disallowed_methods, reason = "so often they are killed")]
+        thread::sleep(PAUSE);
     }
     kills
 }

@@ -1,65 +1,48 @@
-//! `cargo xtask tidy`: the house rules that a program can check. One file per rule.
+//! `cargo xtask tidy`: the house rule that neither the compiler nor clippy knows.
 
-mod length;
-mod sleep;
-mod source;
-
-use std::{fs, path::Path, process::Command};
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{
-    exec::{say, stdout},
-    workspace,
-};
-use source::{Finding, Source};
+use crate::exec::{say, stdout};
+use crate::workspace;
 
-/// Check the house rules
+/// Small files, one purpose each.
+const MOST_LINES: usize = 300;
+
+/// Check that no Rust file has more than 300 lines
 ///
-/// Looks at every Rust file that git knows or would add:
-///
-///   length  a file has at most 300 lines
-///   sleep   only with a comment that contains `real delay:` and says why waiting for
-///           an event is not possible
+/// Looks at every one that git knows or would add. The other house rules are checked by clippy (see
+/// clippy.toml) and cargo-deny (deny.toml): `cargo xtask lint`.
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct Options {}
 
 pub(crate) fn run(_: &Options) -> Result<()> {
     check()
 }
 
-type Rule = fn(&Source<'_>) -> Vec<Finding>;
-
-const RULES: &[Rule] = &[length::check, sleep::check];
-
-/// Prints what breaks a rule, and fails when something does.
+/// Names the files that are too long, and fails when there are any.
 pub(crate) fn check() -> Result<()> {
     let files = files()?;
-    let mut findings = 0;
+    let mut too_long = 0;
     for path in &files {
         let file = workspace::root().join(path);
-        let text =
-            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        for (line, message) in findings_in(path, &text) {
-            eprintln!("{path}:{line}: {message}");
-            findings += 1;
+        let text = std::fs::read_to_string(&file);
+        let lines =
+            text.with_context(|| format!("cannot read {}", file.display()))?.lines().count();
+        if lines > MOST_LINES {
+            eprintln!(
+                "{path}: {lines} lines, at most {MOST_LINES} are allowed: split it by purpose"
+            );
+            too_long += 1;
         }
     }
-    if findings > 0 {
-        bail!(
-            "tidy: {findings} places break a house rule; `cargo xtask tidy --help` tells the rules"
-        );
+    if too_long > 0 {
+        bail!("tidy: {too_long} files are too long");
     }
-    say("tidy", format!("{} files keep the house rules", files.len()));
+    say("tidy", format!("{} files have at most {MOST_LINES} lines", files.len()));
     Ok(())
-}
-
-fn findings_in(path: &str, text: &str) -> Vec<Finding> {
-    match Source::read(path, text) {
-        Ok(source) => RULES.iter().flat_map(|rule| rule(&source)).collect(),
-        Err(error) => vec![(1, format!("not readable as Rust: {error}"))],
-    }
 }
 
 /// Tracked files and those that could be added, without those that were deleted just now.
@@ -83,12 +66,6 @@ fn files() -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_not_rust_is_a_finding() {
-        assert_eq!(findings_in("a.rs", "fn a( {").len(), 1);
-        assert!(findings_in("a.rs", "fn a() {}").is_empty());
-    }
 
     #[test]
     fn this_file_is_among_those_looked_at() {

@@ -4,6 +4,19 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 /// How the bus of one worker is doing; the numbers count from the worker's start.
+///
+/// ```
+/// use sticky_bus::Bus;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let mut health = Bus::alone().health();
+/// let now = *health.borrow_and_update();
+/// println!("{} other workers, {} messages lost", now.peers, now.dropped);
+/// // Fails when there is no bus any more.
+/// assert!(health.changed().await.is_err());
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// Whether messages come and go. While they do not, a broadcast reaches this worker's clients.

@@ -30,7 +30,8 @@ async fn report(
         let disconnected = *given_up.borrow_and_update();
         let now = Health { disconnected, ..*health.borrow_and_update() };
         let told = tell(&notifier, now).await;
-        sleep(PAUSE).await; // real delay: what changes often is told once a second
+        #[expect(clippy::disallowed_methods, reason = "what changes often is told once a second")]
+        sleep(PAUSE).await;
         if let Err(error) = told {
             debug!("cannot tell the supervisor how the bus is doing: {error}");
             continue;

@@ -74,7 +74,11 @@ impl Notifier {
         let telling = async move {
             while let Err(error) = this.tell(&states).await {
                 debug!("cannot tell the supervisor {states:?} yet: {error}");
-                sleep(PAUSE).await; // real delay: nothing tells that the supervisor is there
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "nothing tells that the supervisor is there"
+                )]
+                sleep(PAUSE).await;
             }
         };
         tokio::spawn(telling);

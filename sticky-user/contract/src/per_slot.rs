@@ -210,7 +210,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "index out of bounds")]
     fn a_slot_of_a_larger_server() {
-        let per_slot = PerSlot::new(SlotCount::default(), |_| ());
-        per_slot[SlotCount::MAX.slot(1).unwrap()];
+        let per_slot = PerSlot::new(SlotCount::default(), |_| 0);
+        let _ = per_slot[SlotCount::MAX.slot(1).unwrap()];
     }
 }

@@ -5,7 +5,7 @@ use {sticky_bus as bus, sticky_worker as worker};
 /// Why the application cannot serve.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub(crate) enum Error {
     /// The worker cannot serve.
     #[error(transparent)]
     Worker(#[from] worker::Error),

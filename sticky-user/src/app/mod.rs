@@ -11,7 +11,7 @@ mod payload;
 
 use socketioxide::SocketIo;
 
-pub use error::Error;
+pub(crate) use error::Error;
 
 use sticky_bus::Adapter;
 use sticky_worker::Worker;
@@ -34,7 +34,7 @@ const READ_BUFFER: usize = 512;
 ///     sticky_user::app::run().await
 /// }
 /// ```
-pub async fn run() -> Result<(), Error> {
+pub(crate) async fn run() -> Result<(), Error> {
     let mut worker = Worker::from_env()?;
     let bus = worker.bus().await?;
     let place = chat::Place::of(&worker);

@@ -10,6 +10,7 @@ mod launch;
 mod log;
 mod redis;
 mod reload;
+mod request;
 mod run;
 mod status;
 mod stop;

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::Failure;
-use super::target::{Target, TargetError};
+use super::request::RequestError;
+use super::target::Target;
 use crate::steering::Mode;
 use crate::supervisor::status::{ForeignListenerStatus, SlotStatus, Status};
 use sticky_bus::Health;
@@ -25,12 +26,12 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self.target.status() {
-            Err(TargetError::Gone(vacancy)) => {
+            Err(RequestError::Gone(vacancy)) => {
                 // A note of another version tells nothing, and the error says what there is to say.
                 if let Ok(status) = Status::left(&vacancy) {
                     self.show(&status)?;
                 }
-                Err(TargetError::Gone(vacancy).into())
+                Err(RequestError::Gone(vacancy).into())
             }
             status => self.show(&status?),
         }
@@ -67,7 +68,7 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
     if !foreign.is_empty() {
         writeln!(
             out,
-            "{} foreign listeners: sockets of other programs on the port",
+            "foreign listeners: {} sockets of other programs on the port",
             foreign.len()
         )?;
         for ForeignListenerStatus { listen, uid, socket, effect, .. } in foreign {

@@ -1,22 +1,17 @@
 //! Which running supervisor is meant, and asking it.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
+use http_body_util::BodyExt;
+use hyper::Method;
 use tokio::time::{sleep, timeout};
 
 use super::block_on;
+use super::request::{RequestError, ask, http, successful};
 use super::values::address;
-use crate::keeper::Vacancy;
 use crate::supervisor::default_control;
 use crate::supervisor::progress::Progress;
 use crate::supervisor::status::Status;
@@ -34,42 +29,12 @@ pub(super) struct Target {
     control: Option<PathBuf>,
 }
 
-/// A supervisor cannot be asked.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum TargetError {
-    #[error(
-        "no supervisor answers at {}; name another with --listen or --control, \
-         or start one with `sticky run`", .path.display()
-    )]
-    NotRunning { path: PathBuf, source: io::Error },
-    #[error("cannot ask the supervisor at {}", .path.display())]
-    Http { path: PathBuf, source: hyper::Error },
-    #[error("the supervisor at {} answered {status}; is it of another version?", .path.display())]
-    Refused { path: PathBuf, status: StatusCode },
-    #[error("the supervisor at {} refuses: {why}", .path.display())]
-    Conflict { path: PathBuf, why: String },
-    #[error("cannot read the answer of the supervisor at {}", .path.display())]
-    Answer { path: PathBuf, source: serde_json::Error },
-    #[error("{}", .0.why)]
-    Gone(Box<Vacancy>),
-    #[error(
-        "the supervisor at {} does not answer within {limit:?}: it was stopped, or hangs; let it go \
-         on (kill -CONT), or kill it (kill -9) and start `sticky run` again with the same options, \
-         which takes over: workers go on meanwhile", .path.display()
-    )]
-    Silent { path: PathBuf, limit: Duration },
-    #[error("cannot start the runtime")]
-    Runtime(#[source] io::Error),
-}
-
 /// A supervisor that runs answers at once. This is for a loaded host.
 const LIMIT: Duration = Duration::from_secs(10);
 /// While it is replaced by another program it does not answer.
 pub(super) const UPGRADE: Duration = Duration::from_secs(30);
 /// How often it is asked whether it still answers, while it is at work on something.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Before another attempt, where its queue is full.
-const RETRY: Duration = Duration::from_millis(50);
 
 impl Target {
     fn path(&self) -> PathBuf {
@@ -77,17 +42,17 @@ impl Target {
     }
 
     /// The supervisor's status.
-    pub(super) fn status(&self) -> Result<Status, TargetError> {
+    pub(super) fn status(&self) -> Result<Status, RequestError> {
         self.status_within(LIMIT)
     }
 
     /// The same, with another limit.
-    pub(super) fn status_within(&self, limit: Duration) -> Result<Status, TargetError> {
+    pub(super) fn status_within(&self, limit: Duration) -> Result<Status, RequestError> {
         self.with(async |path| status(path, limit).await)
     }
 
     /// Asks for something to be done.
-    pub(super) fn post(&self, resource: &str) -> Result<(), TargetError> {
+    pub(super) fn post(&self, resource: &str) -> Result<(), RequestError> {
         self.with(async |path| {
             let posted = within(path, LIMIT, async {
                 successful(path, ask(path, Method::POST, resource, None).await?).await.map(drop)
@@ -104,15 +69,15 @@ impl Target {
         &self,
         resource: &str,
         body: Vec<u8>,
-    ) -> Result<Option<String>, TargetError> {
+    ) -> Result<Option<String>, RequestError> {
         self.with(async |path| {
             let asked = async {
                 match ask(path, Method::POST, resource, Some(body)).await {
                     Ok(answer) => match successful(path, answer).await {
-                        Err(TargetError::Conflict { why, .. }) => Ok(Some(why)),
+                        Err(RequestError::Conflict { why, .. }) => Ok(Some(why)),
                         answer => answer.map(|_| None),
                     },
-                    Err(TargetError::Http { .. }) => Ok(None),
+                    Err(RequestError::Http { .. }) => Ok(None),
                     Err(error) => Err(error),
                 }
             };
@@ -125,7 +90,7 @@ impl Target {
     }
 
     /// Asks for a reload and tells each step of it.
-    pub(super) fn reload(&self, mut step: impl FnMut(Progress)) -> Result<(), TargetError> {
+    pub(super) fn reload(&self, mut step: impl FnMut(Progress)) -> Result<(), RequestError> {
         self.with(async |path| {
             let reloaded = tokio::select! {
                 biased;
@@ -137,7 +102,7 @@ impl Target {
     }
 
     /// Waits for the end of the supervisor, which is told by `ended`.
-    pub(super) fn end(&self, ended: impl Future<Output = ()>) -> Result<(), TargetError> {
+    pub(super) fn end(&self, ended: impl Future<Output = ()>) -> Result<(), RequestError> {
         self.with(async |path| {
             let mut ended = std::pin::pin!(ended);
             tokio::select! {
@@ -146,7 +111,7 @@ impl Target {
                 // At its end it does not answer, for some time.
                 lost = lost(path, UPGRADE) => match lost {
                     // It has removed its socket.
-                    TargetError::NotRunning { .. } => within(path, UPGRADE, async {
+                    RequestError::NotRunning { .. } => within(path, UPGRADE, async {
                         ended.await;
                         Ok(())
                     })
@@ -155,9 +120,9 @@ impl Target {
                 },
             }
             match status(path, LIMIT).await {
-                Err(gone @ TargetError::Gone(_)) => Err(gone),
+                Err(gone @ RequestError::Gone(_)) => Err(gone),
                 // It was killed, or it would have removed its socket.
-                Err(killed @ TargetError::NotRunning { .. }) if path.exists() => Err(killed),
+                Err(killed @ RequestError::NotRunning { .. }) if path.exists() => Err(killed),
                 _ => Ok(()),
             }
         })
@@ -165,27 +130,23 @@ impl Target {
 
     fn with<T>(
         &self,
-        work: impl AsyncFnOnce(&Path) -> Result<T, TargetError>,
-    ) -> Result<T, TargetError> {
+        work: impl AsyncFnOnce(&Path) -> Result<T, RequestError>,
+    ) -> Result<T, RequestError> {
         let path = self.path();
-        block_on(work(&path)).map_err(TargetError::Runtime)?
+        block_on(work(&path)).map_err(RequestError::Runtime)?
     }
-}
-
-fn http(path: &Path) -> impl Fn(hyper::Error) -> TargetError {
-    move |source| TargetError::Http { path: path.into(), source }
 }
 
 async fn within<T>(
     path: &Path,
     limit: Duration,
-    work: impl Future<Output = Result<T, TargetError>>,
-) -> Result<T, TargetError> {
-    let silent = || TargetError::Silent { path: path.into(), limit };
+    work: impl Future<Output = Result<T, RequestError>>,
+) -> Result<T, RequestError> {
+    let silent = || RequestError::Silent { path: path.into(), limit };
     timeout(limit, work).await.unwrap_or_else(|_| Err(silent()))
 }
 
-async fn status(path: &Path, limit: Duration) -> Result<Status, TargetError> {
+async fn status(path: &Path, limit: Duration) -> Result<Status, RequestError> {
     let asked = async || {
         let answer = successful(path, ask(path, Method::GET, "/status", None).await?).await?;
         Ok(answer.into_body().collect().await.map_err(http(path))?.to_bytes())
@@ -193,18 +154,18 @@ async fn status(path: &Path, limit: Duration) -> Result<Status, TargetError> {
     let body = within(path, limit, async {
         match asked().await {
             // It died, or became another program, over this: the next supervisor, or the keeper, answers.
-            Err(TargetError::Http { .. }) => asked().await,
+            Err(RequestError::Http { .. }) => asked().await,
             answer => answer,
         }
     });
     serde_json::from_slice(&body.await?)
-        .map_err(|source| TargetError::Answer { path: path.into(), source })
+        .map_err(|source| RequestError::Answer { path: path.into(), source })
 }
 
 /// A supervisor that died in the middle says nothing of it; its keeper does.
-async fn or_gone<T>(path: &Path, result: Result<T, TargetError>) -> Result<T, TargetError> {
-    if !matches!(result, Err(TargetError::Silent { .. }))
-        && let Err(gone @ TargetError::Gone(_)) = status(path, LIMIT).await
+async fn or_gone<T>(path: &Path, result: Result<T, RequestError>) -> Result<T, RequestError> {
+    if !matches!(result, Err(RequestError::Silent { .. }))
+        && let Err(gone @ RequestError::Gone(_)) = status(path, LIMIT).await
     {
         return Err(gone);
     }
@@ -212,10 +173,14 @@ async fn or_gone<T>(path: &Path, result: Result<T, TargetError>) -> Result<T, Ta
 }
 
 /// Resolves when the supervisor does not answer any more: what has become of it.
-async fn lost(path: &Path, limit: Duration) -> TargetError {
-    use TargetError::{Gone, NotRunning, Silent};
+async fn lost(path: &Path, limit: Duration) -> RequestError {
+    use RequestError::{Gone, NotRunning, Silent};
     loop {
-        sleep(PAUSE).await; // real delay: nothing tells that somebody answers no more
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "nothing tells that somebody answers no more"
+        )]
+        sleep(PAUSE).await;
         let status = status(path, limit).await;
         if let Err(error @ (Gone(_) | NotRunning { .. } | Silent { .. })) = status {
             return error;
@@ -223,7 +188,7 @@ async fn lost(path: &Path, limit: Duration) -> TargetError {
     }
 }
 
-async fn reload(path: &Path, step: &mut impl FnMut(Progress)) -> Result<(), TargetError> {
+async fn reload(path: &Path, step: &mut impl FnMut(Progress)) -> Result<(), RequestError> {
     let answer = ask(path, Method::POST, "/reload", None).await?;
     let mut body = successful(path, answer).await?.into_body();
     let mut text = Vec::new();
@@ -236,65 +201,9 @@ async fn reload(path: &Path, step: &mut impl FnMut(Progress)) -> Result<(), Targ
             let line: Vec<u8> = text.drain(..=end).collect();
             step(
                 serde_json::from_slice(&line)
-                    .map_err(|source| TargetError::Answer { path: path.into(), source })?,
+                    .map_err(|source| RequestError::Answer { path: path.into(), source })?,
             );
         }
     }
     Ok(())
-}
-
-async fn connect(path: &Path) -> io::Result<UnixStream> {
-    loop {
-        match UnixStream::connect(path).await {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                sleep(RETRY).await; // real delay: nothing tells when a queue has room
-            }
-            connected => return connected,
-        }
-    }
-}
-
-async fn ask(
-    path: &Path,
-    method: Method,
-    resource: &str,
-    body: Option<Vec<u8>>,
-) -> Result<Response<Incoming>, TargetError> {
-    let stream = connect(path)
-        .await
-        .map_err(|source| TargetError::NotRunning { path: path.into(), source })?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(http(path))?;
-    // Ends with the sender; what goes wrong with it the sender tells too.
-    tokio::spawn(connection);
-    let mut request = Request::new(Full::<Bytes>::from(body.unwrap_or_default()));
-    *request.method_mut() = method;
-    *request.uri_mut() = resource.parse().unwrap_or_default();
-    let headers = request.headers_mut();
-    headers.insert(HOST, HeaderValue::from_static("sticky"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    sender.send_request(request).await.map_err(http(path))
-}
-
-async fn successful(
-    path: &Path,
-    answer: Response<Incoming>,
-) -> Result<Response<Incoming>, TargetError> {
-    let status = answer.status();
-    if status.is_success() {
-        return Ok(answer);
-    }
-    let of_keeper = status == StatusCode::SERVICE_UNAVAILABLE;
-    if status == StatusCode::CONFLICT || of_keeper {
-        let text = answer.into_body().collect().await.map_err(http(path))?.to_bytes();
-        let why = String::from_utf8_lossy(&text).trim().to_owned();
-        if !of_keeper {
-            return Err(TargetError::Conflict { path: path.into(), why });
-        }
-        let vacancy = serde_json::from_slice(&text).ok();
-        if let Some(vacancy) = vacancy.or_else(|| Vacancy::of(why)) {
-            return Err(TargetError::Gone(Box::new(vacancy)));
-        }
-    }
-    Err(TargetError::Refused { path: path.into(), status })
 }

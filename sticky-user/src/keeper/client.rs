@@ -35,7 +35,7 @@ const HINT: &str = ", which holds the port's sockets for the next supervisor";
 
 /// The connection of a supervisor to its keeper.
 #[derive(Debug)]
-pub struct KeeperClient {
+pub(crate) struct KeeperClient {
     socket: Watched<OwnedFd>,
     process: Watched<OwnedFd>,
 }
@@ -43,7 +43,7 @@ pub struct KeeperClient {
 impl KeeperClient {
     /// Starts a keeper, in a tokio runtime, that is found at `path`, in place of what may be left there. `command` is to
     /// call [`serve`](super::serve) with what it finds passed as `keeper` and `supervisor`.
-    pub fn start(path: &Path, mut command: Command) -> Result<Self, StepError> {
+    pub(crate) fn start(path: &Path, mut command: Command) -> Result<Self, StepError> {
         let mut started = || -> io::Result<Self> {
             let listener = bound_at(path)?;
             let flags = SocketFlags::CLOEXEC;
@@ -72,7 +72,7 @@ impl KeeperClient {
     }
 
     /// Takes over from a keeper that an earlier supervisor left; `None` where there is none.
-    pub fn find(path: &Path) -> Result<Option<(Self, Handover)>, StepError> {
+    pub(crate) fn find(path: &Path) -> Result<Option<(Self, Handover)>, StepError> {
         match reached(path) {
             Ok((socket, process, pid)) => {
                 let taken = || -> io::Result<_> {
@@ -88,27 +88,27 @@ impl KeeperClient {
 
     /// Gives it a duplicate of a descriptor, in place of an earlier one of this name. An error where
     /// [`is_crowded`](sticky_sys::fd_passing::is_crowded) passes, as with all that it is told.
-    pub fn keep(&self, name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    pub(crate) fn keep(&self, name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
         self.send(&Message::Keep(name.into()), Some(descriptor))
     }
 
     /// Lets it close the descriptor of this name.
-    pub fn forget(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn forget(&self, name: &str) -> io::Result<()> {
         self.send(&Message::Forget(name.into()), None)
     }
 
     /// Leaves a note for the next supervisor, in place of the last.
-    pub fn note(&self, note: &str) -> io::Result<()> {
+    pub(crate) fn note(&self, note: &str) -> io::Result<()> {
         self.send(&Message::Note(note.into()), None)
     }
 
     /// Asks it to answer when it has taken all that it was told: see [`KeeperClient::answered`].
-    pub fn ping(&self) -> io::Result<()> {
+    pub(crate) fn ping(&self) -> io::Result<()> {
         self.send(&Message::Ping, None)
     }
 
     /// Resolves when it can be told something.
-    pub async fn writable(&self) -> io::Result<()> {
+    pub(crate) async fn writable(&self) -> io::Result<()> {
         loop {
             let mut ready = self.socket.writable().await?;
             let mut socket = [PollFd::new(self.socket.get_ref(), PollFlags::OUT)];
@@ -120,7 +120,7 @@ impl KeeperClient {
     }
 
     /// Resolves when it answers.
-    pub async fn answered(&self) -> io::Result<()> {
+    pub(crate) async fn answered(&self) -> io::Result<()> {
         loop {
             let mut ready = self.socket.readable().await?;
             match self.has_answered() {
@@ -132,7 +132,7 @@ impl KeeperClient {
     }
 
     /// Whether it has answered.
-    pub fn has_answered(&self) -> io::Result<bool> {
+    pub(crate) fn has_answered(&self) -> io::Result<bool> {
         match receive(self.socket.get_ref()) {
             Ok(Some((Message::Pong, _))) => Ok(true),
             Ok(Some(_)) => Err(io::ErrorKind::InvalidData.into()),
@@ -143,7 +143,7 @@ impl KeeperClient {
     }
 
     /// Ends it, and waits until it has ended, or cannot be ended.
-    pub async fn leave(self) {
+    pub(crate) async fn leave(self) {
         let told = self.send(&Message::Leave, None);
         if told.is_ok() && timeout(LEAVING, self.ended()).await.is_ok() {
             return;
@@ -154,7 +154,7 @@ impl KeeperClient {
     }
 
     /// Ends it at once, whatever it does; in a tokio runtime.
-    pub fn end(self) {
+    pub(crate) fn end(self) {
         self.kill();
         tokio::spawn(async move { self.ended().await });
     }
@@ -165,7 +165,7 @@ impl KeeperClient {
     }
 
     /// Resolves when it has ended without being told to.
-    pub async fn ended(&self) -> io::Result<()> {
+    pub(crate) async fn ended(&self) -> io::Result<()> {
         self.process.readable().await?.retain_ready();
         // Only its parent can, and has to.
         let _ = waitid(WaitId::PidFd(self.process.get_ref().as_fd()), WaitIdOptions::EXITED);

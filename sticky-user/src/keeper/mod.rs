@@ -16,23 +16,23 @@ mod message;
 mod server;
 mod vacancy;
 
-pub use client::KeeperClient;
-pub use server::serve;
-pub use vacancy::Vacancy;
+pub(crate) use client::KeeperClient;
+pub(crate) use server::serve;
+pub(crate) use vacancy::Vacancy;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 /// What begins the name of a process that is waited for (a pidfd): while one lives, so does the
 /// keeper.
-pub const PROCESS: &str = "process-";
+pub(crate) const PROCESS: &str = "process-";
 
 /// The name of the listening socket at which the supervisor is asked, by HTTP.
-pub const CONTROL: &str = "control";
+pub(crate) const CONTROL: &str = "control";
 
 /// What a supervisor leaves to the next.
 #[derive(Debug, Default)]
-pub struct Handover {
+pub(crate) struct Handover {
     /// The descriptors, by name.
     pub descriptors: BTreeMap<String, OwnedFd>,
     /// What it noted last.

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Keeps until it is told to leave, or nobody is left to keep for. `listener` is a socket that is
 /// bound where the next supervisor of this user finds the keeper; `supervisor` is connected to
 /// this one.
-pub fn serve(listener: &OwnedFd, supervisor: OwnedFd) -> io::Result<()> {
+pub(crate) fn serve(listener: &OwnedFd, supervisor: OwnedFd) -> io::Result<()> {
     // A client of the socket is told the pid of the process that called this.
     listen(listener, 1)?;
     let mut kept = KeeperStore::default();
@@ -190,5 +190,6 @@ fn accepted(listener: &OwnedFd) -> Option<Supervisor> {
 }
 
 fn pause() {
-    thread::sleep(PAUSE); // real delay: no event tells that it may work now
+    #[expect(clippy::disallowed_methods, reason = "no event tells that it may work now")]
+    thread::sleep(PAUSE);
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer to `GET /status` where there is no supervisor, with the status 503.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Vacancy {
+pub(crate) struct Vacancy {
     /// What it means, and what to do, in words: the answer to all other requests.
     pub why: String,
     /// The process of the supervisor that has gone.
@@ -38,7 +38,7 @@ impl Vacancy {
     }
 
     /// What is known from the answer to another request; `None` where it tells nothing.
-    pub fn of(why: String) -> Option<Self> {
+    pub(crate) fn of(why: String) -> Option<Self> {
         let told = !why.is_empty();
         told.then(|| Self { why, ..Self::default() })
     }

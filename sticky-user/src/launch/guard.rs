@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts what becomes the worker, says its pid on standard output, and becomes its guard. Returns
 /// only when that fails. `launch` are the arguments of `sticky launch`.
-pub fn start(launch: &[OsString]) -> io::Error {
+pub(crate) fn start(launch: &[OsString]) -> io::Error {
     let become_guard = || -> io::Result<Command> {
         // Ctrl-C at a terminal reaches the supervisor only. An error: this process leads a group already.
         let _ = setsid();
@@ -67,7 +67,7 @@ pub fn start(launch: &[OsString]) -> io::Error {
 
 /// Waits for the end of a worker, a child of this process, and for that of everything that it
 /// leaves. Then ends as the worker did.
-pub fn watch(worker: Pid) -> io::Result<()> {
+pub(crate) fn watch(worker: Pid) -> io::Result<()> {
     // A service manager that tells all processes to end is to leave the worker time to drain.
     SigSet::all().thread_block()?;
     let status = end_of(worker)?;

@@ -3,7 +3,7 @@
 //! It begins a session, waits until the supervisor has noted it, gives up what the worker is not to have, and
 //! becomes the worker. Above it stays the [`guard`], which ends what the worker leaves behind.
 
-pub mod guard;
+pub(crate) mod guard;
 mod rights;
 mod seccomp;
 
@@ -18,18 +18,18 @@ use nix::sys::signal::SigSet;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::stdio::dup2_stdin;
 
-pub use rights::Account;
+pub(crate) use rights::Account;
 
 use crate::step::{Step as _, StepError};
 use sticky_contract::variable;
 use sticky_sys::{close_range, inherited};
 
 /// The running binary itself, even where its file has been replaced.
-pub const THIS_BINARY: &str = "/proc/self/exe";
+pub(crate) const THIS_BINARY: &str = "/proc/self/exe";
 
 /// How to become a worker.
 #[derive(Clone, Debug)]
-pub struct Launch {
+pub(crate) struct Launch {
     /// Whether its parent is the worker's [guard], with which it ends.
     pub guarded: bool,
     /// Whether to wait for a byte on standard input first, and to end when there is none.
@@ -43,7 +43,7 @@ pub struct Launch {
 /// The worker cannot be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LaunchError {
+pub(crate) enum LaunchError {
     /// A step before its start failed.
     #[error(transparent)]
     Step(StepError),
@@ -65,7 +65,7 @@ pub enum LaunchError {
 
 impl Launch {
     /// Becomes the worker. Returns only when that fails.
-    pub fn run(self) -> LaunchError {
+    pub(crate) fn run(self) -> LaunchError {
         let mut command = self.command.iter();
         let program = command.next().cloned().unwrap_or_default();
         if let Err(error) = self.prepare(program == THIS_BINARY) {
@@ -105,10 +105,9 @@ impl Launch {
             refused.step("renounce new privileges")?;
         }
         if self.guarded {
-            // Who would end what the worker leaves is gone. Asked for as the worker's user: a change of
-            // the user takes it back.
+            // Without its guard, nothing would end what the worker leaves. Asked for as the worker's user,
+            // since a change of the user takes it back.
             let asked = set_parent_process_death_signal(Some(Signal::KILL));
-            let asked = asked;
             asked.step("ask to end with the guard")?;
         }
         rights::drop_inherited().step("give up capabilities")?;

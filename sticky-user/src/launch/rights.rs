@@ -11,7 +11,7 @@ use rustix::thread::{
 
 /// A user by its numbers, as `UID:GID`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Account {
+pub(crate) struct Account {
     /// The user.
     pub uid: u32,
     /// Its only group.
@@ -21,7 +21,7 @@ pub struct Account {
 /// The text is not two numbers with a colon between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a user and its group, as UID:GID")]
-pub struct AccountError;
+pub(crate) struct AccountError;
 
 impl FromStr for Account {
     type Err = AccountError;

@@ -13,7 +13,7 @@ use super::diag::{self, Listening};
 
 /// A listener that is none of ours, where our clients could come to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ForeignListener {
+pub(crate) struct ForeignListener {
     /// The number of the socket, as in `/proc/PID/fd`.
     pub inode: u64,
     /// The user that opened it.
@@ -27,7 +27,7 @@ pub struct ForeignListener {
 /// Which of our clients a foreign listener gets. A program that steers chooses among the listeners of one
 /// address; of two addresses the kernel takes the more specific one first, and asks nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
+pub(crate) enum Takes {
     /// None: it listens on the same address, and the program that steers does not name it.
     NoneInGroup,
     /// None: ours are more specific.
@@ -64,13 +64,13 @@ impl fmt::Display for ForeignListener {
 
 impl ForeignListener {
     /// Whether clients get to it instead of to their slot.
-    pub fn is_harmful(&self) -> bool {
+    pub(crate) fn is_harmful(&self) -> bool {
         !matches!(self.takes, Takes::None | Takes::NoneInGroup)
     }
 }
 
 /// Finds the foreign listeners on the port of `listeners`.
-pub fn find(listeners: &Listeners) -> io::Result<Vec<ForeignListener>> {
+pub(crate) fn find(listeners: &Listeners) -> io::Result<Vec<ForeignListener>> {
     let ours: HashSet<u64> = listeners.inodes().into_values().collect();
     let found = diag::on_port(listeners.address().port())?;
     let others = found.iter().filter(|it| !ours.contains(&it.inode));

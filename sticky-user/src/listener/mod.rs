@@ -16,10 +16,10 @@ use sticky_contract::{PerSlot, SlotCount, SlotId};
 
 use self::syn_gate::SynGate;
 use crate::step::Step as _;
-pub use error::Error;
-pub use foreign::{ForeignListener, Takes, find as foreign_listeners};
-pub use queue::Queue;
-pub use repair::{Fault, Gone, Order};
+pub(crate) use error::Error;
+pub(crate) use foreign::{ForeignListener, find as foreign_listeners};
+pub(crate) use queue::Queue;
+pub(crate) use repair::{Fault, Gone, Order};
 
 /// Listening sockets on one address, one for each slot.
 ///
@@ -184,7 +184,7 @@ impl Port {
 }
 
 /// The name under which the listener of a slot is kept.
-pub fn name(slot: SlotId) -> String {
+pub(crate) fn name(slot: SlotId) -> String {
     format!("listener-{slot}")
 }
 

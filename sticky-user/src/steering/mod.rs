@@ -1,15 +1,15 @@
 //! Brings every connection to the slot that the mapping names.
 //!
-//! Three modes do it, one file each, behind one interface: [`ebpf`] and [`cbpf`] let the kernel
-//! choose among the slots' listeners, [`fd_passing`] accepts itself and passes the connection on.
+//! Three modes do it, one file each, behind one interface: `ebpf` and `cbpf` let the kernel
+//! choose among the slots' listeners, `fd_passing` accepts itself and passes the connection on.
 //! Which of them a host allows is found by trying ([`choose`]), not from its version.
 
-pub mod cbpf;
+mod cbpf;
 mod choice;
 mod counters;
-pub mod ebpf;
+mod ebpf;
 mod error;
-pub mod fd_passing;
+mod fd_passing;
 mod kept;
 mod mode;
 mod outbox;

@@ -239,7 +239,8 @@ async fn send(pair: &Pair, connection: &OwnedFd) -> io::Result<()> {
             }
             Err(error) if fd_passing::is_shut(&error) => renewed.await,
             Err(error) if fd_passing::is_crowded(&error) => {
-                tokio::time::sleep(PAUSE).await; // real delay: the limit of a user has no event
+                #[expect(clippy::disallowed_methods, reason = "the limit of a user has no event")]
+                tokio::time::sleep(PAUSE).await;
             }
             result => return result,
         }

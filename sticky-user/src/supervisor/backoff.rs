@@ -18,7 +18,7 @@ use std::time::Duration;
 /// assert_eq!(backoff.delay(40), Duration::from_secs(10));
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     /// The delay after one failure.
     pub first: Duration,
     /// No delay is longer.
@@ -30,7 +30,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// The delay after `failures` in a row, none after none.
-    pub fn delay(&self, failures: u32) -> Duration {
+    pub(crate) fn delay(&self, failures: u32) -> Duration {
         let Some(doublings) = failures.checked_sub(1) else {
             return Duration::ZERO;
         };

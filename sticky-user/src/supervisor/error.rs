@@ -13,7 +13,7 @@ use crate::step::StepError;
 /// Why a supervisor cannot start, or ended other than asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub(crate) enum Error {
     /// The mapping cannot be put in force.
     #[error(transparent)]
     Steering(#[from] steering::Error),

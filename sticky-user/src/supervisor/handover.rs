@@ -272,7 +272,8 @@ async fn room(keeper: &KeeperClient, blocked: Option<io::ErrorKind>) -> io::Resu
     if blocked == Some(io::ErrorKind::WouldBlock) {
         return keeper.writable().await;
     }
-    sleep(PAUSE).await; // real delay: the limit of a user has no event
+    #[expect(clippy::disallowed_methods, reason = "the limit of a user has no event")]
+    sleep(PAUSE).await;
     Ok(())
 }
 

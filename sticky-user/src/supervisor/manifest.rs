@@ -17,7 +17,7 @@ const LAYOUT: u32 = 4;
 
 /// The port, and who serves it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     layout: u32,
     pub(super) listen: SocketAddr,
     pub(super) mode: Mode,
@@ -60,7 +60,7 @@ pub(super) struct WorkerNote {
 /// The note is not for this program.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ManifestError {
+pub(crate) enum ManifestError {
     /// It cannot be read.
     #[error("cannot read what the supervisor before this one noted")]
     Unreadable(#[from] serde_json::Error),
@@ -103,7 +103,7 @@ impl Manifest {
     }
 
     /// Reads what was noted.
-    pub fn read(note: &str) -> Result<Self, ManifestError> {
+    pub(crate) fn read(note: &str) -> Result<Self, ManifestError> {
         #[derive(Deserialize)]
         struct Layout {
             layout: u32,
@@ -121,7 +121,7 @@ impl Manifest {
     }
 
     /// Whether a supervisor with these settings can go on.
-    pub fn fits(&self, settings: &Settings) -> Result<(), ManifestError> {
+    pub(crate) fn fits(&self, settings: &Settings) -> Result<(), ManifestError> {
         let mut asked = Self::new(settings, settings.plan.listen, self.mode);
         if let ModeChoice::Only(mode) = settings.mode {
             asked.mode = mode;

@@ -4,9 +4,9 @@
 //! [`slot`] is the life of a slot as a pure state machine, `fleet` carries its wishes out. What one
 //! supervisor leaves to the next is held by the [`keeper`](crate::keeper).
 
-pub mod backoff;
+pub(crate) mod backoff;
 mod bus_sockets;
-pub mod control;
+pub(crate) mod control;
 mod deadline;
 mod directory;
 mod error;
@@ -14,33 +14,33 @@ mod fleet;
 mod handover;
 mod lease_files;
 mod limits;
-pub mod manifest;
+pub(crate) mod manifest;
 mod metrics;
 mod notify;
 mod notify_access;
 mod pending_updates;
 mod process;
-pub mod progress;
+pub(crate) mod progress;
 mod run_dir;
 mod service_manager;
 mod settings;
 mod signals;
-pub mod slot;
+pub(crate) mod slot;
 mod spawn;
 mod start;
-pub mod status;
+pub(crate) mod status;
 mod trial;
-pub mod upgrade;
+pub(crate) mod upgrade;
 mod user;
 mod worker_stderr;
 
 use sticky_sys::inherited::Descriptors;
 use tracing::error;
 
-pub use error::Error;
-pub use run_dir::default_control;
-pub use settings::Settings;
-pub use user::{User, UserError};
+pub(crate) use error::Error;
+pub(crate) use run_dir::default_control;
+pub(crate) use settings::Settings;
+pub(crate) use user::User;
 
 use self::signals::Signals;
 use self::upgrade::Rollback;
@@ -49,7 +49,10 @@ use crate::step::Step as _;
 /// Serves until SIGTERM or SIGINT. Call it in a single-threaded tokio runtime.
 ///
 /// `announce` is called once, when every slot has a worker that is ready.
-pub async fn run(settings: &Settings, announce: impl FnOnce(&status::Status)) -> Result<(), Error> {
+pub(crate) async fn run(
+    settings: &Settings,
+    announce: impl FnOnce(&status::Status),
+) -> Result<(), Error> {
     // Before anything that would have to be undone.
     let signals = Signals::install().step("handle signals")?;
     limits::raise_open_files();

@@ -135,14 +135,14 @@ impl NotifySocket {
             if ready == 0 {
                 return Poll::Pending;
             }
-            if let Some(said) = self.hear(worker) {
+            if let Some(said) = self.read_pending(worker) {
                 return Poll::Ready(said);
             }
         }
     }
 
-    /// What `worker` has said, as far as it is heard in a moment.
-    pub(super) fn hear(&mut self, worker: u32) -> Option<Notification> {
+    /// Reads what `worker` has said and was not read, up to a limit.
+    pub(super) fn read_pending(&mut self, worker: u32) -> Option<Notification> {
         let mut said = None;
         self.access.begin();
         for socket in &self.sockets {
@@ -165,10 +165,14 @@ impl NotifySocket {
                     let _ = socket.try_io(Interest::READABLE, nothing);
                     continue;
                 }
-                Some(error) => error!(worker, "cannot hear the worker: {error}; trying again"),
+                Some(error) => {
+                    error!(worker, "cannot read what the worker says: {error}; trying again");
+                }
                 None => {}
             }
-            self.rest = Some(Box::pin(sleep(REST))); // real delay: others are heard meanwhile
+            #[expect(clippy::disallowed_methods, reason = "others are heard meanwhile")]
+            let rest = sleep(REST);
+            self.rest = Some(Box::pin(rest));
         }
         said
     }

@@ -6,7 +6,7 @@ use sticky_contract::SlotId;
 /// A step of a reload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "step")]
-pub enum Progress {
+pub(crate) enum Progress {
     /// A new worker starts beside the one that serves.
     Starting {
         /// The slot.

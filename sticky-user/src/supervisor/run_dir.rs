@@ -33,7 +33,7 @@ const PASSABLE: Mode = Mode::RWXU.union(Mode::XGRP).union(Mode::XOTH);
 
 /// Where the supervisor of a port has its control socket unless told otherwise: below
 /// `/run/sticky` for root, below `$XDG_RUNTIME_DIR/sticky` or the temporary directory for others.
-pub fn default_control(port: u16) -> PathBuf {
+pub(crate) fn default_control(port: u16) -> PathBuf {
     let user = geteuid();
     let directory = if user.is_root() {
         PathBuf::from(format!("/run/sticky/{port}"))

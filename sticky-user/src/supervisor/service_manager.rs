@@ -150,7 +150,11 @@ impl ServiceManager {
                     let _ = socket.writable().await;
                 }
                 Some(Crowded(None)) => {
-                    sleep(PAUSE).await; // real delay: the limit of a user has no event
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "the limit of a user has no event"
+                    )]
+                    sleep(PAUSE).await;
                 }
             }
             self.crowded = None;

@@ -10,7 +10,7 @@ use crate::steering::{ModeChoice, Plan};
 
 /// What a supervisor is asked to do.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The port and the mapping.
     pub plan: Plan,
     /// How connections get to their slots.

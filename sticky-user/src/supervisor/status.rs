@@ -14,7 +14,7 @@ use sticky_bus::Health;
 
 /// A supervisor and its slots.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Status {
+pub(crate) struct Status {
     /// The version of the program.
     pub version: String,
     /// The address that clients connect to.
@@ -49,7 +49,7 @@ pub struct Status {
 
 /// A socket of another program.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ForeignListenerStatus {
+pub(crate) struct ForeignListenerStatus {
     /// Where it listens.
     pub listen: SocketAddr,
     /// The user that opened it.
@@ -76,7 +76,7 @@ impl ForeignListenerStatus {
 
 /// A mode that the host refused.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Refused {
+pub(crate) struct Refused {
     /// The mode.
     pub mode: Mode,
     /// Why.
@@ -85,7 +85,7 @@ pub struct Refused {
 
 /// One slot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SlotStatus {
+pub(crate) struct SlotStatus {
     /// Its number.
     pub slot: SlotId,
     /// Where it stands; `ready` when it is served.
@@ -112,7 +112,7 @@ pub struct SlotStatus {
 
 impl Status {
     /// What is known where there is no supervisor.
-    pub fn left(vacancy: &Vacancy) -> Result<Self, ManifestError> {
+    pub(crate) fn left(vacancy: &Vacancy) -> Result<Self, ManifestError> {
         let manifest = Manifest::read(&vacancy.note)?;
         let slots = manifest.slots.iter().map(|(slot, noted)| {
             let living = |id: Option<WorkerId>| {

@@ -28,7 +28,7 @@ use sticky_sys::inherited::{self, Descriptors};
 /// Tells a program that it was gone back to, and why.
 const ROLLED_BACK: &str = "STICKY_ROLLED_BACK";
 /// What a program says that can take over, followed by its version.
-pub const ANSWER: &str = "sticky can take over, version ";
+pub(crate) const ANSWER: &str = "sticky can take over, version ";
 /// How long the last lines of the log may take. All else waits for that, but workers; where somebody
 /// reads, it is no time.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Why another program does not take over.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum UpgradeError {
+pub(crate) enum UpgradeError {
     /// It cannot be executed.
     #[error("cannot execute {}", .0.display())]
     Execute(PathBuf, #[source] io::Error),
@@ -57,7 +57,7 @@ pub enum UpgradeError {
 }
 
 /// The path that this program was started from, which may be another file by now.
-pub fn own_path() -> Result<PathBuf, UpgradeError> {
+pub(crate) fn own_path() -> Result<PathBuf, UpgradeError> {
     let path = env::current_exe().map_err(UpgradeError::Unknown)?;
     // How the kernel names a file that was replaced.
     let text = path.to_string_lossy();
@@ -65,7 +65,7 @@ pub fn own_path() -> Result<PathBuf, UpgradeError> {
 }
 
 /// Whether this process was another program before, and its workers go on.
-pub fn is_one() -> bool {
+pub(crate) fn is_one() -> bool {
     env::var_os(ROLLED_BACK).is_some() || env::var_os(inherited::BEFORE).is_some()
 }
 

@@ -6,7 +6,7 @@ use nix::unistd::User as Account;
 
 /// A user of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
+pub(crate) struct User {
     name: String,
     uid: u32,
     gid: u32,
@@ -14,24 +14,24 @@ pub struct User {
 
 impl User {
     /// The name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The number.
-    pub fn uid(&self) -> u32 {
+    pub(crate) fn uid(&self) -> u32 {
         self.uid
     }
 
     /// The number of the user's group.
-    pub fn gid(&self) -> u32 {
+    pub(crate) fn gid(&self) -> u32 {
         self.gid
     }
 }
 
 /// There is no such user.
 #[derive(Debug, thiserror::Error)]
-pub enum UserError {
+pub(crate) enum UserError {
     /// Nobody has this name or number.
     #[error("there is no user {0:?} on this host; `getent passwd` lists them")]
     Unknown(String),

@@ -123,7 +123,8 @@ impl Accept {
         if is_lacking(error) {
             self.limit.make_room(CLOSED_AT_ONCE);
         }
-        sleep(PAUSE).await; // real delay: no event tells it may work now
+        #[expect(clippy::disallowed_methods, reason = "no event tells it may work now")]
+        sleep(PAUSE).await;
     }
 }
 

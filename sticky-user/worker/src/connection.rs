@@ -40,7 +40,7 @@ pub(crate) async fn serve<S: Transport>(
 ) {
     // A PROXY header, which says who `peer` is, and TLS, which makes another `S` of `io`, come here.
     let mut stream = Stream::new(io, place, shared.timeouts.answer);
-    // real delay: what the client may take.
+    #[expect(clippy::disallowed_methods, reason = "what the client may take")]
     let mut timer = pin!(sleep(shared.timeouts.head));
     let mut awaited = Awaited::FirstRequest;
     while head::read(&mut stream, awaited, timer.as_mut(), &shared).await.is_some() {

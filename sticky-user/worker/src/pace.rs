@@ -46,7 +46,7 @@ impl Pace {
             (self.moved, self.waited, self.since) = (0, Duration::ZERO, Some(now));
         }
         let end = self.since.unwrap_or(now) + self.window.saturating_sub(self.waited);
-        // real delay: what the client may take.
+        #[expect(clippy::disallowed_methods, reason = "what the client may take")]
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.window)));
         if timer.deadline() != end {
             timer.as_mut().reset(end);
@@ -72,7 +72,7 @@ mod tests {
     async fn waited(bytes: usize, seconds: u32) -> io::Result<()> {
         let mut pace = Pace::new(WINDOW);
         for _ in 0..seconds {
-            // real delay: the clock is paused.
+            #[expect(clippy::disallowed_methods, reason = "the clock is paused")]
             let mut second = Box::pin(sleep(Duration::from_secs(1)));
             poll_fn(|cx| {
                 if second.as_mut().poll(cx).is_ready() {
@@ -99,7 +99,8 @@ mod tests {
         for _ in 0..10 {
             poll_fn(|cx| Poll::Ready(pace.check(cx))).await.unwrap();
             pace.moved(1);
-            sleep(Duration::from_secs(30)).await; // real delay: the clock is paused
+            #[expect(clippy::disallowed_methods, reason = "the clock is paused")]
+            sleep(Duration::from_secs(30)).await;
         }
     }
 }

@@ -91,7 +91,8 @@ impl Throttle {
 
     /// Tells what was left out in this stretch.
     fn tell(&self) {
-        thread::sleep(STRETCH); // real delay: that is how long a stretch is
+        #[expect(clippy::disallowed_methods, reason = "that is how long a stretch is")]
+        thread::sleep(STRETCH);
         for (left_out, example) in self.left_out() {
             warn!("{left_out} more lines like this one in {} s: {example}", STRETCH.as_secs());
         }

@@ -25,6 +25,7 @@ macro_rules! over_both_buses {
 mod acks;
 mod client_library;
 mod crash;
+mod full_queue;
 mod hostile;
 mod hosts;
 mod one_by_one;

@@ -52,7 +52,8 @@ fn bodies_that_hardly_come() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while (&trickle).write_all(b"x").is_ok() {
-                std::thread::sleep(Duration::from_millis(20)); // real delay: the client is slow
+                #[expect(clippy::disallowed_methods, reason = "the client is slow")]
+                std::thread::sleep(Duration::from_millis(20));
             }
         });
         let answer = client.answer();

@@ -35,6 +35,10 @@ pub(crate) fn register(socket: &Socket, io: &Io) {
         answer(ack, burst(&server, &socket, what).await);
     });
     let server = io.clone();
+    socket.on("fill", async move |Data((id, bytes)): Data<(Sid, usize)>, ack: Ack| {
+        answer(ack, Ok::<_, String>(fill(&server, id, bytes)));
+    });
+    let server = io.clone();
     socket.on("ask", async move |socket: Socket, Data(what): Data<Question>, ack: Ack| {
         answer(ack, ask(&server, &socket, what).await);
     });
@@ -85,6 +89,18 @@ async fn burst(io: &Io, socket: &Socket, burst: Burst) -> Result<(), String> {
         text(target.clone().emit(&event, &data).await)?;
     }
     Ok(())
+}
+
+/// Emits to one client of this worker until its queue is full, and says how many it took; nothing where the
+/// client is not here any more.
+fn fill(io: &Io, id: Sid, bytes: usize) -> Option<usize> {
+    let socket = io.get_socket(id)?;
+    let filling = Value::Binary(vec![0; bytes]);
+    let mut taken = 0;
+    while socket.emit("filling", &filling).is_ok() {
+        taken += 1;
+    }
+    Some(taken)
 }
 
 async fn ask(io: &Io, socket: &Socket, question: Question) -> Result<Vec<Value>, String> {

@@ -14,14 +14,14 @@ use super::limits::{CLIENT_TIMEOUT, Limits, UNFETCHED};
 
 /// What the backlogs of a worker share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct OfWorker {
     pub(super) limits: Limits,
     pub(super) sessions: ById<Backlog>,
 }
 
 /// What waits for one session's client, and whether the session is heard meanwhile.
 pub struct Backlog {
-    shared: Arc<Shared>,
+    shared: Arc<OfWorker>,
     id: OnceLock<Sid>,
     state: Mutex<State>,
     /// Something left, or the client was given up.
@@ -55,14 +55,14 @@ struct Brought {
     bytes: usize,
 }
 
-impl Shared {
+impl OfWorker {
     pub(super) fn new(limit: usize) -> Self {
         Self { limits: Limits::new(limit), sessions: ById::default() }
     }
 }
 
 impl Backlog {
-    pub(super) fn sharing(shared: &Arc<Shared>) -> Arc<Self> {
+    pub(super) fn sharing(shared: &Arc<OfWorker>) -> Arc<Self> {
         Arc::new(Self {
             shared: Arc::clone(shared),
             id: OnceLock::new(),

@@ -6,7 +6,7 @@ use socketioxide_core::Sid;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::client::{Backlog, Shared};
+use super::client::{Backlog, OfWorker};
 use super::limits::DEFAULT_CLIENT_BUFFER;
 use super::send_order::{SendPermit, Stripes};
 
@@ -16,7 +16,7 @@ pub struct Backlogs(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    shared: Arc<Shared>,
+    shared: Arc<OfWorker>,
     /// The order of broadcasts that no client has sent.
     stripes: Stripes,
 }
@@ -37,7 +37,7 @@ impl Backlogs {
 
     /// No session yet; as many bytes may wait for each client.
     pub fn new(limit: usize) -> Self {
-        let (shared, stripes) = (Arc::new(Shared::new(limit)), Stripes::default());
+        let (shared, stripes) = (Arc::new(OfWorker::new(limit)), Stripes::default());
         Self(Arc::new(Inner { shared, stripes }))
     }
 

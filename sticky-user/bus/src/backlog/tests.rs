@@ -198,7 +198,10 @@ async fn clients_that_fall_behind_one_after_the_other_hold_a_message_up_no_longe
     sessions[0].1.put(LIMIT);
     let fall_behind = async {
         for (_, client) in &sessions[1..] {
-            // real delay: the clock is paused, and this moves it.
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the clock is paused, and this moves it"
+            )]
             tokio::time::sleep(CLIENT_TIMEOUT * 9 / 10).await;
             client.put(LIMIT);
         }

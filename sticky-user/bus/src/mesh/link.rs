@@ -74,7 +74,8 @@ pub(super) async fn keep(
             Err(error) => debug!(slot, "cannot reach {}: {error}", path.display()),
         }
         // A path has no event to wait for, and a peer that closes each link is not to keep this one busy.
-        sleep(backoff.pause_after(lasted)).await; // real delay: between attempts
+        #[expect(clippy::disallowed_methods, reason = "between attempts")]
+        sleep(backoff.pause_after(lasted)).await;
     }
 }
 
@@ -176,7 +177,8 @@ impl OpenLink<'_> {
             // The sender is here, so it is not closed.
             let channel =
                 held_up.wait_for(Option::is_some).await.ok().and_then(|held| held.clone());
-            sleep(KEEPALIVE).await; // real delay: between two signs of life
+            #[expect(clippy::disallowed_methods, reason = "between two signs of life")]
+            sleep(KEEPALIVE).await;
             if let Some(channel) = channel
                 && held_up.borrow().is_some()
             {

@@ -14,11 +14,11 @@ pub(super) struct Local {
     pub(super) pending: PendingResponses,
     pub(super) namespaces: Namespaces,
     /// What others can have this worker log.
-    pub(super) log: Log,
+    pub(super) log: LinkLog,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Log {
+pub(super) struct LinkLog {
     pub(super) missed: LogLimit,
     pub(super) unexpected: LogLimit,
 }
@@ -31,7 +31,7 @@ impl Local {
             subscriptions: Subscriptions::default(),
             pending: PendingResponses::default(),
             namespaces: Namespaces::default(),
-            log: Log::default(),
+            log: LinkLog::default(),
         }
     }
 }

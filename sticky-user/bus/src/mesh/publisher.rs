@@ -26,7 +26,7 @@ pub(super) struct Publisher {
     pub(super) slots: u32,
     pub(super) health: HealthReporter,
     pub(super) membership: Membership,
-    pub(super) log: Log,
+    pub(super) log: PublisherLog,
     budget: Budget,
     subscribers: Mutex<Subscribers>,
     /// A subscriber has said which channels it wants, or is gone.
@@ -40,7 +40,7 @@ pub(super) struct Publisher {
 
 /// What others can have this worker log.
 #[derive(Debug, Default)]
-pub(super) struct Log {
+pub(super) struct PublisherLog {
     pub(super) unaccepted: LogLimit,
     pub(super) refused: LogLimit,
     pub(super) stuck: LogLimit,
@@ -58,7 +58,7 @@ impl Publisher {
             slots,
             health,
             membership,
-            log: Log::default(),
+            log: PublisherLog::default(),
             budget: Budget::default(),
             subscribers: Mutex::default(),
             settled: Notify::new(),
@@ -142,7 +142,11 @@ impl Publisher {
         let _watch = self.watch.lock().await;
         loop {
             let before = self.lock().progress();
-            sleep(STUCK_TIMEOUT).await; // real delay: what is waited for is that nothing happens
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "what is waited for is that nothing happens"
+            )]
+            sleep(STUCK_TIMEOUT).await;
             self.change(|subscribers| subscribers.give_up_stuck_since(&before));
         }
     }

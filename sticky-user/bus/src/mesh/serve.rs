@@ -85,7 +85,11 @@ impl Publisher {
                             "the bus cannot accept a worker ({times} times): {error}; trying again"
                         );
                     }
-                    sleep(ACCEPT_PAUSE).await; // real delay: no event tells that it may work now
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "no event tells that it may work now"
+                    )]
+                    sleep(ACCEPT_PAUSE).await;
                 }
             }
         }

@@ -22,6 +22,11 @@ impl RedisUrls {
     /// Connects once, to tell whether the bus can run over it: it answers, accepts the password,
     /// is of version 7 or later, and lets the user publish and subscribe. Of a cluster's nodes one
     /// has to answer, and has to find the cluster well.
+    ///
+    /// # Errors
+    ///
+    /// None can be reached, or one that can does not satisfy the bus; the error says in what, and what to
+    /// do.
     pub async fn check(&self) -> Result<(), RedisBusError> {
         let mut unreachable = Vec::new();
         for server in self.servers() {

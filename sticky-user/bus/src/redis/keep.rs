@@ -55,6 +55,8 @@ pub(super) struct Keeper {
     reporter: StateReporter,
     /// In a cluster, the nodes that were there the last time.
     nodes: BTreeSet<Address>,
+    /// How often the cluster was asked for the owner.
+    asked: usize,
 }
 
 /// A connection that stands, and in a cluster where to.
@@ -66,7 +68,7 @@ struct Open {
 
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>, reporter: StateReporter) -> Self {
-        Self { shared, reporter, nodes: BTreeSet::new() }
+        Self { shared, reporter, nodes: BTreeSet::new(), asked: 0 }
     }
 
     /// Keeps a connection up, for ever.
@@ -93,7 +95,8 @@ impl Keeper {
             debug!("no connection to Redis at {}: {reason}", self.shared.urls);
             self.shared.state.send_replace(ConnectionState::Down);
             self.reporter.down(&reason);
-            sleep(backoff.pause_after(lasted)).await; // real delay: the server is not to be flooded
+            #[expect(clippy::disallowed_methods, reason = "the server is not to be flooded")]
+            sleep(backoff.pause_after(lasted)).await;
         }
     }
 
@@ -113,12 +116,16 @@ impl Keeper {
         }
     }
 
-    /// The node that has the hash slot, as one node of the cluster says. The nodes of the URLs are asked, and
-    /// then the nodes that were there the last time.
+    /// The node that has the hash slot, as one node of the cluster says: of the nodes of the URLs, and those
+    /// that were there the last time. Each attempt begins with another one, for one may say what is no longer so.
     async fn owner(&mut self) -> Result<Address, String> {
         let first = self.shared.urls.first();
         let known = self.nodes.iter().map(|(host, port)| first.at(host, *port));
-        let nodes: Vec<Server> = self.shared.urls.servers().cloned().chain(known).collect();
+        let mut nodes: Vec<Server> = self.shared.urls.servers().cloned().chain(known).collect();
+        // The URLs name one at least.
+        let begin = self.asked % nodes.len().max(1);
+        nodes.rotate_left(begin);
+        self.asked += 1;
         let mut problem = String::new();
         for node in &nodes {
             match Topology::ask(node).await {

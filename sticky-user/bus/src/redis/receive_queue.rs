@@ -25,14 +25,14 @@ const AT_HAND: usize = 16;
 /// Channels that are listened to, and where their messages go.
 #[derive(Debug)]
 pub(super) struct ReceiveQueues {
-    channels: RwLock<HashMap<String, UnboundedSender<Waiting>>>,
+    channels: RwLock<HashMap<String, UnboundedSender<Received>>>,
     capacity: Arc<Semaphore>,
     losses: Arc<Losses>,
     pub(super) namespaces: Namespaces,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct Received {
     message: Vec<u8>,
     permit: OwnedSemaphorePermit,
 }
@@ -49,13 +49,13 @@ impl ReceiveQueues {
 
     /// Begins to take messages of `channel`; a stream that had them before gets no more.
     pub(super) fn open(&self, channel: &str) -> MessageStream<ChanItem> {
-        let (queue, mut waiting) = mpsc::unbounded_channel::<Waiting>();
+        let (queue, mut waiting) = mpsc::unbounded_channel::<Received>();
         let (at_hand, messages) = mpsc::channel(AT_HAND);
         self.write().insert(channel.to_owned(), queue);
         let (channel, namespaces) = (channel.to_owned(), self.namespaces.clone());
         let all = Arc::clone(&self.capacity);
         tokio::spawn(async move {
-            while let Some(Waiting { message, permit }) = waiting.recv().await {
+            while let Some(Received { message, permit }) = waiting.recv().await {
                 match namespaces.of_channel(&channel) {
                     Some(namespace) => namespaces.handle(&namespace, &message).await,
                     None if at_hand.send((channel.clone(), message)).await.is_err() => return,
@@ -89,7 +89,7 @@ impl ReceiveQueues {
             .and_then(|weight| Arc::clone(&self.capacity).try_acquire_many_owned(weight).ok());
         if let Some(permit) = permit {
             // Fails when the adapter has gone.
-            drop(queue.send(Waiting { message, permit }));
+            drop(queue.send(Received { message, permit }));
         } else {
             self.losses.one(
                 "it came faster than this worker could handle it; all its clients are disconnected, \
@@ -102,11 +102,11 @@ impl ReceiveQueues {
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<String, UnboundedSender<Waiting>>> {
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<String, UnboundedSender<Received>>> {
         self.channels.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<String, UnboundedSender<Waiting>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<String, UnboundedSender<Received>>> {
         self.channels.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

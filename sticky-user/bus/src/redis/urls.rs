@@ -51,6 +51,10 @@ impl RedisUrls {
 
     /// Trusts, for `rediss://`, the certificates of these authorities alone (PEM), and not the ones
     /// that browsers trust.
+    ///
+    /// # Errors
+    ///
+    /// No certificate can be read in it.
     pub fn with_authorities(mut self, pem: &[u8]) -> Result<Self, InvalidRedisAuthorities> {
         for url in std::iter::once(&mut self.first).chain(&mut self.more) {
             url.server = url.server.with_authorities(pem).ok_or(InvalidRedisAuthorities)?;
@@ -59,6 +63,10 @@ impl RedisUrls {
     }
 
     /// The same, of a file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or no certificate in it.
     pub fn with_authorities_of(self, file: &Path) -> Result<Self, RedisBusError> {
         let path = file.to_path_buf();
         let pem = match fs::read(file) {

@@ -23,7 +23,7 @@ use sticky_ebpf::Mapping;
 use tracing::warn;
 
 use self::assembler::Instruction;
-pub use self::assembler::TooManyInstructions;
+pub(super) use self::assembler::TooManyInstructions;
 use self::group::Group;
 use super::kept::listeners_left;
 use super::redistribution::Redistribution;
@@ -34,7 +34,7 @@ use crate::step::Step as _;
 
 /// The classic program at work on one port.
 #[derive(Debug)]
-pub struct Cbpf {
+pub(super) struct Cbpf {
     listeners: Listeners,
     redistribution: Redistribution,
     mapping: Mapping,
@@ -43,7 +43,7 @@ pub struct Cbpf {
 
 impl Cbpf {
     /// Opens the listeners, attaches the program, and lets connections in.
-    pub fn install(plan: &Plan) -> Result<Self, Error> {
+    pub(super) fn install(plan: &Plan) -> Result<Self, Error> {
         if plan.log {
             warn!("--log-steering: in mode cbpf the kernel program cannot tell its decisions");
         }
@@ -58,7 +58,7 @@ impl Cbpf {
     }
 
     /// Goes on with what an earlier supervisor left; [`Lend::repair`] has to follow.
-    pub fn resume(plan: &Plan, left: &mut Kept, noted: Noted) -> Result<Self, Error> {
+    pub(super) fn resume(plan: &Plan, left: &mut Kept, noted: Noted) -> Result<Self, Error> {
         let listeners = listeners_left(plan, left)?;
         let redistribution = Redistribution::resume(left, &plan.mapping, plan.backlog)?;
         let group = Group::resume(noted.places, noted.listened);
@@ -142,7 +142,7 @@ fn attach(socket: BorrowedFd<'_>, program: &[Instruction]) -> Result<(), nix::Er
 }
 
 /// Attaches a program to a listener on the loopback address.
-pub fn probe() -> Result<(), Error> {
+pub(super) fn probe() -> Result<(), Error> {
     let plan = Plan::for_probe();
     let listeners = Listeners::open(plan.listen, SlotCount::default(), plan.backlog)?;
     put_in_force(&listeners, SlotId::FIRST, &plan.mapping, &[Some(SlotId::FIRST)])

@@ -23,7 +23,7 @@ use crate::listener::{Fault, Gone, Listeners, Queue};
 use crate::step::StepError;
 
 /// The kernel program at work on one port.
-pub struct Ebpf {
+pub(super) struct Ebpf {
     listeners: Listeners,
     redistribution: Redistribution,
     program: Program,
@@ -34,7 +34,7 @@ pub struct Ebpf {
 impl Ebpf {
     /// Loads the program, opens the listeners, and lets connections in once every slot has its
     /// place.
-    pub fn install(plan: &Plan) -> Result<Self, Error> {
+    pub(super) fn install(plan: &Plan) -> Result<Self, Error> {
         let (mut listeners, program, log) = attached(plan)?;
         let redistribution = Redistribution::new(&plan.mapping, plan.backlog)?;
         listeners.open_gate()?;
@@ -43,7 +43,7 @@ impl Ebpf {
 
     /// Goes on with the listeners, the maps and the program that an earlier supervisor left;
     /// [`Lend::repair`] has to follow.
-    pub fn resume(plan: &Plan, left: &mut Kept) -> Result<Self, Error> {
+    pub(super) fn resume(plan: &Plan, left: &mut Kept) -> Result<Self, Error> {
         if plan.log {
             warn!("--log-steering: the program of the earlier supervisor goes on as it is");
         }
@@ -82,7 +82,7 @@ fn attached(plan: &Plan) -> Result<(Listeners, Program, Option<Log>), Error> {
 }
 
 /// Loads the program and attaches it to a listener on the loopback address.
-pub fn probe() -> Result<(), Error> {
+pub(super) fn probe() -> Result<(), Error> {
     attached(&Plan::for_probe()).map(drop)
 }
 

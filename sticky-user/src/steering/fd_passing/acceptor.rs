@@ -113,7 +113,11 @@ impl Acceptor {
             }
             if let Err(error) = accepted {
                 error!("cannot accept connections: {error}; trying again in {PAUSE:?}");
-                tokio::time::sleep(PAUSE).await; // real delay: no event tells that it may work now
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "no event tells that it may work now"
+                )]
+                tokio::time::sleep(PAUSE).await;
             }
         };
         if stop == Stop::Close { self.close().await } else { Ok(()) }

@@ -27,7 +27,7 @@ use sticky_sys::fd_passing;
 
 /// The accepting supervisor at work on one port.
 #[derive(Debug)]
-pub struct FdPassing {
+pub(super) struct FdPassing {
     listeners: Listeners,
     outboxes: Arc<Outboxes>,
     mapping: watch::Sender<Mapping>,
@@ -37,14 +37,14 @@ pub struct FdPassing {
 
 impl FdPassing {
     /// Opens one listener and begins to accept. Needs a tokio runtime.
-    pub fn install(plan: &Plan) -> Result<Self, Error> {
+    pub(super) fn install(plan: &Plan) -> Result<Self, Error> {
         let listeners = Listeners::open_alone(plan.listen, plan.backlog)?;
         let outboxes = Outboxes::open(plan.mapping.slots(), plan.backlog)?;
         Self::of(listeners, outboxes, plan)
     }
 
     /// Goes on with what an earlier supervisor left. Needs a tokio runtime.
-    pub fn resume(plan: &Plan, left: &mut Kept) -> Result<Self, Error> {
+    pub(super) fn resume(plan: &Plan, left: &mut Kept) -> Result<Self, Error> {
         let listener = take(left, &listener::name(SlotId::FIRST))?;
         let mut listeners = Listeners::resume(plan.listen, PerSlot::one(listener), plan.backlog);
         // The earlier supervisor may have been killed while it was ending.
@@ -79,7 +79,7 @@ impl FdPassing {
 }
 
 /// Passes a socket from one end of a pair to the other.
-pub fn probe() -> Result<(), Error> {
+pub(super) fn probe() -> Result<(), Error> {
     let step = "pass a descriptor over a Unix socket";
     let (near, far) = fd_passing::pair(1).step(step)?;
     fd_passing::send(&near, far.as_fd()).step(step)?;

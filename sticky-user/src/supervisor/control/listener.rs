@@ -34,7 +34,11 @@ impl Listener for OwnUser {
                 Ok((_, _, user)) => warn!(user, "refused at the control socket"),
                 Err(error) => {
                     error!("cannot accept on the control socket: {error}; trying again");
-                    tokio::time::sleep(PAUSE).await; // real delay: no event tells it may work now
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "no event tells it may work now"
+                    )]
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
         }

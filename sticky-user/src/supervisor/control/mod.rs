@@ -47,7 +47,7 @@ pub(super) type Reason = String;
 
 /// What `POST /upgrade` takes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Upgrade {
+pub(crate) struct Upgrade {
     /// The program that is to take over; `null` for the file that the supervisor was started from.
     pub program: Option<PathBuf>,
 }

@@ -118,14 +118,14 @@ impl Fleet<'_> {
         manifest
     }
 
-    /// Where the keeper was ended by somebody, or takes nothing: another one, so that the next
-    /// supervisor finds everything.
+    /// Starts another keeper where this one has ended or takes nothing, so that the next supervisor finds
+    /// everything.
     pub(super) fn keeper_event(&mut self, event: KeeperEvent) {
         match event {
             KeeperEvent::Settled => return self.settled(),
             KeeperEvent::Ended => warn!("the keeper has ended; starting another one"),
             KeeperEvent::Stuck => {
-                warn!("the keeper takes nothing; ending it and starting another one")
+                warn!("the keeper takes nothing; ending it and starting another one");
             }
             KeeperEvent::Broken(error) => {
                 warn!("cannot tell the keeper anything ({error}); starting another one");

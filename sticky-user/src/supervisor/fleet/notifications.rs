@@ -47,7 +47,7 @@ impl Fleet<'_> {
             runtime.workers.iter_mut().map(move |worker| (slot, worker))
         });
         let heard = workers.filter_map(|(slot, worker)| {
-            let said = worker.notify.hear(worker.process.pid)?;
+            let said = worker.notify.read_pending(worker.process.pid)?;
             Some((slot, worker.id, said))
         });
         heard.collect()

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 /// One start of a worker at a slot; later ones have greater numbers.
-pub type WorkerId = u64;
+pub(crate) type WorkerId = u64;
 
 /// What happened to a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// A worker is wanted.
     Start,
     /// The worker said READY=1.
@@ -28,7 +28,7 @@ pub enum Event {
 
 /// What is to be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Start a worker.
     Spawn(WorkerId),
     /// Ask the worker to drain and end (SIGTERM).
@@ -47,7 +47,7 @@ pub enum Action {
 
 /// Why a worker is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub(crate) enum Why {
     /// It did not say READY=1 in time.
     NotReady,
     /// It no longer says WATCHDOG=1.

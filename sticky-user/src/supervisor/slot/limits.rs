@@ -6,7 +6,7 @@ use super::super::backoff::Backoff;
 
 /// The limits of a slot's life.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// How long a worker may take until it is ready.
     pub ready: Duration,
     /// How long it may take to drain.

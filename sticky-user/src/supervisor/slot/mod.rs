@@ -1,16 +1,20 @@
 //! The life of a slot: what happened goes in, what is to be done comes out.
 //!
 //! ```text
-//!            ┌────────────── retry ◄─────────────┐
-//!            ▼                                   │
-//! vacant ─► starting ─► ready ─► (hung: killed) ─┤ gone
-//!                         │                      │
-//!                         └─► draining ─► stopped (killed when its time is over)
+//!             ┌────── backing-off, or failed after several in a row ◄──────┐
+//!             ▼                                                            │
+//! vacant ─► starting ───────► ready ─────────────────► (worker gone) ──────┤
+//!             │ not ready       │ │ hung                                   │
+//!             │ in time         │ └────────► ending (killed) ──────────────┤
+//!             └─────────────────┼──────────► ending (killed) ──────────────┘
+//!                               │ the server stops
+//!                               └─► draining ─► stopped (killed when its time is over)
 //! ```
 //!
 //! While a worker is replaced, the slot has two workers: the serving one, and beside it first its
-//! successor, which starts, then its predecessor, which drains. No clock and no process is in here,
-//! so that every path can be tested.
+//! successor, which starts, then its predecessor, which drains. A slot without a serving worker for too
+//! long is away: other slots serve its clients, until its worker has been ready for a while. No clock and
+//! no process is in here, so that every path can be tested.
 
 mod event;
 mod limits;
@@ -24,9 +28,9 @@ mod tests;
 
 use std::time::Instant;
 
-pub use event::{Action, Event, Why, WorkerId};
-pub use limits::Limits;
-pub use note::{Clock, Note};
+pub(crate) use event::{Action, Event, Why, WorkerId};
+pub(crate) use limits::Limits;
+pub(crate) use note::{Clock, Note};
 use worker_state::WorkerState;
 
 /// So many failures in a row, and the slot is called failed. Its worker is started all the same.
@@ -34,7 +38,7 @@ const FAILED: u32 = 5;
 
 /// One slot.
 #[derive(Clone, Debug)]
-pub struct Slot {
+pub(crate) struct Slot {
     limits: Limits,
     /// The worker that serves, or is to.
     main: Option<WorkerState>,
@@ -54,7 +58,7 @@ pub struct Slot {
 
 impl Slot {
     /// A slot without a worker.
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
             main: None,
@@ -70,7 +74,7 @@ impl Slot {
     }
 
     /// Where it stands, as `sticky status` names it.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match &self.main {
             Some(worker) => worker.life.name(),
             None if self.is_stopped() => "stopped",
@@ -82,57 +86,57 @@ impl Slot {
     }
 
     /// The worker that serves, or is to.
-    pub fn main(&self) -> Option<WorkerId> {
+    pub(crate) fn main(&self) -> Option<WorkerId> {
         self.main.as_ref().map(|worker| worker.id)
     }
 
     /// Its successor or predecessor.
-    pub fn other(&self) -> Option<WorkerId> {
+    pub(crate) fn other(&self) -> Option<WorkerId> {
         self.other.as_ref().map(|worker| worker.id)
     }
 
     /// Whether a worker serves.
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.main.as_ref().is_some_and(WorkerState::is_ready)
     }
 
     /// Whether others serve its clients.
-    pub fn is_away(&self) -> bool {
+    pub(crate) fn is_away(&self) -> bool {
         self.away
     }
 
     /// Whether nobody is here any more, and nobody is to come.
-    pub fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.ending && self.main.is_none() && self.other.is_none()
     }
 
     /// Whether this worker is to end, for which it has time.
-    pub fn drains(&self, id: WorkerId) -> bool {
+    pub(crate) fn drains(&self, id: WorkerId) -> bool {
         self.worker(id).is_some_and(WorkerState::drains)
     }
 
     /// Whether this worker has said WATCHDOG=1.
-    pub fn is_watched(&self, id: WorkerId) -> bool {
+    pub(crate) fn is_watched(&self, id: WorkerId) -> bool {
         self.worker(id).is_some_and(WorkerState::is_watched)
     }
 
     /// Whether two workers are here.
-    pub fn is_replacing(&self) -> bool {
+    pub(crate) fn is_replacing(&self) -> bool {
         self.other.is_some()
     }
 
     /// Failures in a row.
-    pub fn failures(&self) -> u32 {
+    pub(crate) fn failures(&self) -> u32 {
         self.failures
     }
 
     /// How often a worker was started here since one had failed.
-    pub fn restarts(&self) -> u64 {
+    pub(crate) fn restarts(&self) -> u64 {
         self.restarts
     }
 
     /// When [`Event::Deadline`] is due.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         let of = |worker: &Option<WorkerState>| {
             worker.as_ref().and_then(|worker| worker.deadline(self.limits.watchdog))
         };
@@ -142,7 +146,7 @@ impl Slot {
 
     /// Goes on with its life. An event that does not fit changes nothing.
     #[must_use]
-    pub fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
+    pub(crate) fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
         match event {
             Event::Start if self.main.is_none() && self.retry.is_none() && !self.ending => {
                 vec![self.spawn(now)]

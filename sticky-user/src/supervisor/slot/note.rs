@@ -14,14 +14,14 @@ struct Moment(u64);
 
 /// Both ways to tell the time, at the same moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     now: Instant,
     moment: Moment,
 }
 
 /// All that is known of a slot.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Note {
+pub(crate) struct Note {
     started: WorkerId,
     failures: u32,
     restarts: u64,
@@ -58,7 +58,7 @@ enum LifeNote {
 
 impl Clock {
     /// The time now.
-    pub fn now() -> Self {
+    pub(crate) fn now() -> Self {
         let time = clock_gettime(ClockId::Monotonic);
         let milliseconds =
             time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec / 1_000_000);
@@ -95,24 +95,24 @@ impl Clock {
 
 impl Note {
     /// The worker that served, or was to.
-    pub fn main(&self) -> Option<WorkerId> {
+    pub(crate) fn main(&self) -> Option<WorkerId> {
         self.main.as_ref().map(|worker| worker.id)
     }
 
     /// Its successor or predecessor.
-    pub fn other(&self) -> Option<WorkerId> {
+    pub(crate) fn other(&self) -> Option<WorkerId> {
         self.other.as_ref().map(|worker| worker.id)
     }
 
     /// How often a worker was started here since one had failed.
-    pub fn restarts(&self) -> u64 {
+    pub(crate) fn restarts(&self) -> u64 {
         self.restarts
     }
 }
 
 impl Slot {
     /// All that the next supervisor has to know of it.
-    pub fn note(&self, clock: Clock) -> Note {
+    pub(crate) fn note(&self, clock: Clock) -> Note {
         let worker = |worker: &WorkerState| WorkerStateNote {
             id: worker.id,
             life: match worker.life {
@@ -138,7 +138,7 @@ impl Slot {
 
     /// The slot that an earlier supervisor noted; `there` are its workers that still run.
     #[must_use]
-    pub fn resumed(limits: Limits, note: &Note, there: &[WorkerId], clock: Clock) -> Self {
+    pub(crate) fn resumed(limits: Limits, note: &Note, there: &[WorkerId], clock: Clock) -> Self {
         let worker = |note: &WorkerStateNote| note.resumed(&limits, clock);
         let mut slot = Self {
             started: note.started,

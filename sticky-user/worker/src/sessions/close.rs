@@ -65,7 +65,8 @@ async fn spread_out(sessions: &[Arc<Session>], limit: Duration) {
         for session in some {
             session.end();
         }
-        sleep(PAUSE).await; // real delay: the next clients come back a moment later
+        #[expect(clippy::disallowed_methods, reason = "the next clients come back a moment later")]
+        sleep(PAUSE).await;
     }
 }
 

@@ -76,7 +76,10 @@ impl WebsocketStream {
     /// Whether the client is to be heard now.
     fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.websocket.backlog.poll_hear(cx).is_pending() {
-            // real delay: while it is held back, there is nothing else to wait for.
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "while it is held back, there is nothing else to wait for"
+            )]
             self.alive.get_or_insert_with(|| Box::pin(sleep(ALIVE)));
             return Poll::Pending;
         }
