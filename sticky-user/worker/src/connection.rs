@@ -20,7 +20,7 @@ use super::Timeouts;
 use super::idle::{Awaited, Idle};
 use super::limit::Place;
 use super::stream::{Stream, Transport};
-use super::{head, http};
+use super::{early, head, http};
 
 /// What all connections of a worker have in common.
 #[derive(Debug)]
@@ -44,8 +44,18 @@ pub(crate) async fn serve<S: Transport>(
     let mut timer = pin!(sleep(shared.timeouts.head));
     let mut awaited = Awaited::FirstRequest;
     while head::read(&mut stream, awaited, timer.as_mut(), &shared).await.is_some() {
-        // In a place of its own: a connection that is idle is to be small.
-        let round = Box::pin(http::serve_one(stream, peer, timer.as_mut(), &shared));
+        // In places of their own: a connection that is idle, or polls, is to be small.
+        let answer = match early::poll_of(&stream.ahead) {
+            Some(poll) => {
+                let answer = Box::pin(early::answer(poll, &mut stream, peer, &shared)).await;
+                if answer.is_none() {
+                    return;
+                }
+                answer
+            }
+            None => None,
+        };
+        let round = Box::pin(http::serve_one(stream, peer, answer, timer.as_mut(), &shared));
         let Some(rest) = round.await else { return };
         (stream, awaited) = (rest, Awaited::NextRequest);
     }

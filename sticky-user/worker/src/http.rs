@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use axum::extract::ConnectInfo;
@@ -29,17 +29,22 @@ use super::stream::{Stream, Transport, lingering_close};
 use super::upgrade::Dismantle;
 
 /// Serves the request whose head was read, and what was sent right behind it. Gives the stream back if
-/// another request may follow. `timer` ends when the head was to be there.
+/// another request may follow. `early` is the answer, where it is there already; `timer` ends when the head was
+/// to be there.
 pub(crate) async fn serve_one<S: Transport>(
     stream: Stream<S>,
     peer: SocketAddr,
+    early: Option<Box<axum::response::Response>>,
     mut timer: Pin<&mut Sleep>,
     shared: &Arc<Shared>,
 ) -> Option<Stream<S>> {
     let exchange = Arc::clone(&stream.exchange);
     exchange.reset();
+    let early = Mutex::new(early);
     let service = service_fn(|request| {
-        answer(request, peer, Arc::clone(&exchange), Arc::clone(shared), Dismantle::of::<S>())
+        let early = early.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (exchange, shared) = (Arc::clone(&exchange), Arc::clone(shared));
+        answer(request, peer, early, exchange, shared, Dismantle::of::<S>())
     });
     let mut http = http1::Builder::new();
     http.max_header_size(LONGEST).header_read_timeout(None);
@@ -97,6 +102,7 @@ enum End {
 async fn answer(
     mut request: Request<Incoming>,
     peer: SocketAddr,
+    early: Option<Box<axum::response::Response>>,
     exchange: Arc<Exchange>,
     shared: Arc<Shared>,
     dismantle: Dismantle,
@@ -111,7 +117,13 @@ async fn answer(
     let window = shared.timeouts.body;
     let request = request.map(|body| RequestBody::wrap(body, &exchange, window));
     // Any time is good for a router; each call has one of its own, as axum does it.
-    let Ok(mut response) = shared.router.clone().call(request).await;
+    let mut response = match early {
+        Some(early) => *early,
+        None => match shared.router.clone().call(request).await {
+            Ok(response) => response,
+            Err(impossible) => match impossible {},
+        },
+    };
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS
         || (connects && response.status().is_success());
     if upgraded {

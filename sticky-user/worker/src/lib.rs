@@ -18,6 +18,7 @@
 mod accept;
 mod connection;
 mod drain;
+mod early;
 mod error;
 mod exchange;
 mod head;

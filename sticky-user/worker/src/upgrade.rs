@@ -100,6 +100,11 @@ pub(crate) fn compact(head: &mut Parts) {
     }
 }
 
+/// The same for an URI alone.
+pub(crate) fn compact_uri(uri: &Uri) -> Uri {
+    Uri::try_from(uri.to_string()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::http::request::Parts;
-use axum::http::{self, StatusCode, Uri};
+use axum::http::{self, HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use sticky_bus::backlog::{Backlog, Backlogs};
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ use super::registry::{Known, Registry};
 use super::request::{Kind, opened};
 use super::session::Session;
 use crate::drain::Drain;
-use crate::upgrade::{Upgrade, compact};
+use crate::upgrade::{Upgrade, compact, compact_uri};
 use crate::websocket::{Abandoned, Websocket, WebsocketStream};
 
 /// What the engine says to packets that it takes.
@@ -26,6 +26,15 @@ const TAKEN: &str = "ok";
 
 /// How long a client that comes to a worker which drains is kept waiting until the next one accepts.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Headers that say how a WebSocket begins, and nothing to the session that it carries.
+const OF_THE_CONNECTION: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::UPGRADE,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+];
 
 /// Stands before one engine.
 #[derive(Clone)]
@@ -84,6 +93,9 @@ impl SessionLayer {
         let (session, websocket) = self.registry.open_websocket();
         let uri = request.uri().clone();
         let (mut head, _) = request.into_parts();
+        for header in OF_THE_CONNECTION {
+            head.headers.remove(header);
+        }
         keep(&mut head, &session);
         drop(session);
         self.take(WebsocketStream::new(upgrade, websocket, None), head, answer, uri).await
@@ -102,7 +114,7 @@ impl SessionLayer {
         };
         // The engine knows the session's own head, and drops this one only at the end.
         let (mut head, ()) = http::Request::new(()).into_parts();
-        head.uri = uri.clone();
+        head.uri = compact_uri(&uri);
         self.take(WebsocketStream::new(upgrade, websocket, abandoned), head, answer, uri).await
     }
 
@@ -112,10 +124,10 @@ impl SessionLayer {
         let Some(websocket) = session.upgrades(self.registry.joining.token()) else {
             return (refused(), None);
         };
-        let (uri, engine) = (uri.clone(), Arc::clone(&self.engine));
+        let (uri, engine) = (polling::uri_of(uri), Arc::clone(&self.engine));
         let abandoned = move || {
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move { forget(polling::uri_of(&uri), &*engine).await });
+                runtime.spawn(async move { forget(uri, &*engine).await });
             }
         };
         (websocket, Some(Box::new(abandoned)))
@@ -155,7 +167,8 @@ impl SessionLayer {
 
     /// What waits for the client goes to it before the session ends.
     async fn fetch(&self, session: &Session, request: Request) -> Response {
-        let uri = request.uri().clone();
+        // Copied: most polls wait for long.
+        let uri = compact_uri(request.uri());
         let response = tokio::select! {
             biased;
             response = polling::fetch(session, self.engine.answer(request)) => Some(response),
@@ -201,8 +214,11 @@ pub(super) async fn pass(State(layer): State<SessionLayer>, request: Request) ->
 /// The engine keeps this head for as long as the session lives, and `session` with it.
 fn keep(head: &mut Parts, session: &Arc<Session>) {
     compact(head);
-    // What the router noted for its own use.
+    // What the router noted: the one for its own use, the other with a part of hyper's buffer.
     head.extensions.remove::<MatchedPath>();
+    if let Some(OriginalUri(uri)) = head.extensions.get_mut() {
+        *uri = compact_uri(uri);
+    }
     head.extensions.insert(Arc::clone(session));
 }
 

@@ -1,8 +1,9 @@
 //! One session of Engine.IO, as far as its end is concerned.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::registry::Registry;
@@ -16,7 +17,8 @@ pub(super) struct Session {
     pub(super) backlog: Arc<Backlog>,
     registry: Weak<Registry>,
     /// It is to end.
-    told: CancellationToken,
+    told: AtomicBool,
+    tells: Notify,
     state: Mutex<State>,
 }
 
@@ -51,7 +53,8 @@ impl Session {
             number,
             backlog,
             registry: Arc::downgrade(registry),
-            told: CancellationToken::new(),
+            told: AtomicBool::new(false),
+            tells: Notify::new(),
             state: Mutex::new(state),
         }
     }
@@ -78,19 +81,27 @@ impl Session {
     /// Ends it: a WebSocket when its client is there, which would take one that is closed before for an
     /// error; otherwise with the next request, and all that come later.
     pub(super) fn end(&self) {
-        self.told.cancel();
+        self.tell();
         if let Some(websocket) = &self.lock().websocket {
             websocket.close();
         }
     }
 
     pub(super) fn is_told(&self) -> bool {
-        self.told.is_cancelled()
+        self.told.load(Ordering::Relaxed)
+    }
+
+    fn tell(&self) {
+        self.told.store(true, Ordering::Relaxed);
+        self.tells.notify_waiters();
     }
 
     /// Waits until it is to end.
     pub(super) async fn told(&self) {
-        self.told.cancelled().await;
+        let tells = self.tells.notified();
+        if !self.is_told() {
+            tells.await;
+        }
     }
 
     /// A request was answered with its end.
@@ -112,7 +123,7 @@ impl Session {
 
     /// Ends it now, for its client takes nothing: to be followed by the engine's forgetting it.
     pub(super) fn given_up(&self) {
-        self.told.cancel();
+        self.tell();
         self.ended();
     }
 
@@ -126,7 +137,7 @@ impl Drop for Session {
         self.backlog.gone();
         if let Some(registry) = self.registry.upgrade() {
             let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-            registry.gone(self.number, state.id.take(), self.told.is_cancelled());
+            registry.gone(self.number, state.id.take(), self.is_told());
         }
     }
 }
