@@ -71,7 +71,7 @@ mod tests {
         let reporting = tokio::spawn(report(
             health.watch(),
             given_up.subscribe(),
-            Notifier::to(&path).unwrap(),
+            Notifier::to(rustix::net::SocketAddrUnix::new(&path).unwrap()).unwrap(),
         ));
         assert_eq!(heard(&supervisor).await, Health::default());
         health.up(true);

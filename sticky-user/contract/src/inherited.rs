@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use rustix::net::SocketAddrUnix;
 use sticky_sys::inherited::Descriptors;
 use tracing::warn;
 
@@ -52,6 +53,10 @@ pub struct Inherited {
     pub lease: AcceptLease,
     /// What carries broadcasts to the other workers.
     pub bus: InheritedBus,
+    /// Where the supervisor wants to hear this worker ([`Notifier::to`](crate::notify::Notifier::to)).
+    pub notify: Option<SocketAddrUnix>,
+    /// How often the supervisor wants to hear that this worker is not stuck.
+    pub watchdog: Option<Duration>,
 }
 
 /// Where a slot's connections come from.
@@ -99,6 +104,11 @@ pub enum InheritedError {
         "cannot read the passed descriptors (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES, STICKY_FDS)"
     )]
     Descriptors(#[source] io::Error),
+    /// The accept lease cannot be waited for.
+    #[error(
+        "cannot wait for the accept lease; check the limit of threads (TasksMax, RLIMIT_NPROC)"
+    )]
+    Lease(#[source] io::Error),
     /// A variable of the environment does not hold what it should.
     #[error("the environment variable {name} holds {value:?}: expected {expected}")]
     Variable {
@@ -135,7 +145,10 @@ impl Inherited {
         let drain_timeout: Option<humantime::Duration> =
             parsed(variable::DRAIN_TIMEOUT, "a duration, such as 10s")?;
         let slots = parsed(variable::WORKERS, "a number of slots, 1 to 256")?.unwrap_or_default();
-        let lease = passed.take(descriptor::LEASE).map(Into::into);
+        let lease = match passed.take(descriptor::LEASE) {
+            Some(file) => AcceptLease::on(file.into()).map_err(InheritedError::Lease)?,
+            None => AcceptLease::unshared(),
+        };
         Ok(Self {
             slot: slot(slots)?,
             slots,
@@ -145,8 +158,10 @@ impl Inherited {
             max_connections: parsed(variable::MAX_CONNECTIONS, "a number of connections, from 1")?,
             source: source(&mut passed)?,
             redistributed: passed.take(descriptor::REDISTRIBUTED),
-            lease: lease.map_or_else(AcceptLease::unshared, AcceptLease::on),
+            lease,
             bus: bus(&mut passed),
+            notify: notify(),
+            watchdog: sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero()),
         })
     }
 }
@@ -155,6 +170,15 @@ fn slot(slots: SlotCount) -> Result<SlotId, InheritedError> {
     let value = env::var_os(variable::SLOT).unwrap_or_else(|| "0".into());
     let value = value.to_string_lossy().into_owned();
     slots.parse_slot(&value).map_err(|source| InheritedError::Slot { value, source })
+}
+
+/// A worker that cannot tell anything serves all the same.
+fn notify() -> Option<SocketAddrUnix> {
+    let supervisor = crate::notify::supervisor();
+    supervisor
+        .inspect_err(|error| warn!("cannot tell the supervisor anything: {error}"))
+        .ok()
+        .flatten()
 }
 
 fn source(passed: &mut Descriptors) -> Result<Source, InheritedError> {

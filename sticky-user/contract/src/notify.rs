@@ -4,7 +4,6 @@ use std::env;
 use std::fmt::Write;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use sd_notify::NotifyState;
 use tokio::net::UnixDatagram;
 use tokio::time::sleep;
-use tracing::{debug, warn};
+use tracing::debug;
 
 /// Before another attempt to tell what has to be told.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -29,22 +28,16 @@ struct Inner {
 }
 
 impl Notifier {
-    /// To the supervisor that wants to hear; `None` where there is none, or no way to it. Needs a
-    /// tokio runtime.
-    pub fn from_env() -> Option<Self> {
-        let notifier = supervisor().and_then(|at| at.map(Self::at).transpose());
-        notifier
-            .inspect_err(|error| warn!("cannot tell the supervisor anything: {error}"))
-            .ok()
-            .flatten()
-    }
-
-    /// To the supervisor that listens at this path. It may come later. Needs a tokio runtime.
-    pub fn to(path: &Path) -> io::Result<Self> {
-        Self::at(SocketAddrUnix::new(path)?)
-    }
-
-    fn at(supervisor: SocketAddrUnix) -> io::Result<Self> {
+    /// To the supervisor that listens at this address. It may come later.
+    ///
+    /// # Errors
+    ///
+    /// There is no descriptor for a socket.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn to(supervisor: SocketAddrUnix) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
         let socket = UnixDatagram::from_std(socket.into())?;
@@ -52,6 +45,10 @@ impl Notifier {
     }
 
     /// Tells, as soon as the supervisor has room for it: one that does not read is waited for.
+    ///
+    /// # Errors
+    ///
+    /// No supervisor is at the address.
     pub async fn tell(&self, states: &[NotifyState<'_>]) -> io::Result<()> {
         let mut message = String::new();
         for state in states {
@@ -69,6 +66,10 @@ impl Notifier {
     }
 
     /// Tells in the background, and tries until it is told.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn tell_surely(&self, states: &[NotifyState<'static>]) {
         let (this, states) = (self.clone(), states.to_vec());
         let telling = async move {
@@ -85,7 +86,11 @@ impl Notifier {
     }
 }
 
-/// Where a supervisor, or a service manager, wants to hear.
+/// Where a supervisor, or a service manager, wants to hear (`NOTIFY_SOCKET`).
+///
+/// # Errors
+///
+/// The variable names no address.
 pub fn supervisor() -> io::Result<Option<SocketAddrUnix>> {
     let Some(path) = env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else {
         return Ok(None);
@@ -120,7 +125,7 @@ mod tests {
         let folder = tempdir().unwrap();
         let path = folder.path().join("notify.sock");
         let supervisor = UnixDatagram::bind(&path).unwrap();
-        let notifier = Notifier::to(&path).unwrap();
+        let notifier = Notifier::to(SocketAddrUnix::new(&path).unwrap()).unwrap();
         let states = [NotifyState::Ready, NotifyState::Custom("X_MORE=1")];
         notifier.tell(&states).await.unwrap();
         assert_eq!(heard(&supervisor).await, "READY=1\nX_MORE=1\n");
@@ -141,7 +146,7 @@ mod tests {
     async fn a_supervisor_that_comes_later_or_again() {
         let folder = tempdir().unwrap();
         let path = folder.path().join("notify.sock");
-        let notifier = Notifier::to(&path).unwrap();
+        let notifier = Notifier::to(SocketAddrUnix::new(&path).unwrap()).unwrap();
         assert!(notifier.tell(&[NotifyState::Ready]).await.is_err(), "nobody is there");
         notifier.tell_surely(&[NotifyState::Ready]);
         yield_now().await;

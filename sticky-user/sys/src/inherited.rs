@@ -6,6 +6,9 @@
 //! The environment tells their numbers, and whether a number is one of them can be known only as long as
 //! the process has opened nothing itself: later it may be that of anything. So they are adopted
 //! before `main`, once, and handed to `main` as one value.
+//!
+//! This is for programs. A shared library that is loaded while a process runs (`dlopen`) must not contain
+//! this crate: then the numbers may be those of anything.
 
 use std::env;
 use std::io;

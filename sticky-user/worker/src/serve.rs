@@ -5,7 +5,6 @@ use std::future;
 use axum::Router;
 use sd_notify::NotifyState;
 use sticky_contract::message;
-use sticky_contract::notify::Notifier;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -24,12 +23,12 @@ impl Worker {
     /// Says `READY=1` to the supervisor once connections can be accepted, which is done as soon as
     /// no other worker of the slot does. Handlers get the client's address as
     /// `ConnectInfo<SocketAddr>`, an IPv4 client's always in the IPv4 form.
-    pub async fn serve(self, router: Router) -> Result<(), Error> {
+    pub async fn serve(mut self, router: Router) -> Result<(), Error> {
         // Before READY=1: from then on the supervisor may ask for the end.
         let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
         // Before the first client, who may be one of too many.
-        let notifier = Notifier::from_env();
+        let notifier = self.notifier();
         let (slot, slots) = (self.slot(), self.slots());
         let lease = self.lease;
         let Drain { draining, open, timeout, .. } = self.drain.clone();
@@ -49,7 +48,7 @@ impl Worker {
         if let Some(notifier) = &notifier {
             let mut states = vec![NotifyState::Ready];
             states.extend(redistributed.then_some(NotifyState::Custom(message::REDISTRIBUTED)));
-            states.extend(watchdog::start(notifier));
+            states.extend(self.watchdog.map(|limit| watchdog::start(notifier, limit)));
             notifier.tell_surely(&states);
         }
         info!(slot, slots, "ready");

@@ -8,12 +8,11 @@ use tracing::debug;
 
 use sticky_contract::notify::Notifier;
 
-/// Begins to show it, where the supervisor asks for it (`WATCHDOG_USEC`). The first sign is given
-/// back, to be told with `READY=1`.
-pub(super) fn start(notifier: &Notifier) -> Option<NotifyState<'static>> {
-    let limit = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero())?;
+/// Begins to show it, at least once in each `limit`. The first sign is given back, to be told with
+/// `READY=1`.
+pub(super) fn start(notifier: &Notifier, limit: Duration) -> NotifyState<'static> {
     tokio::spawn(show(notifier.clone(), limit / 2));
-    Some(NotifyState::Watchdog)
+    NotifyState::Watchdog
 }
 
 async fn show(notifier: Notifier, every: Duration) {

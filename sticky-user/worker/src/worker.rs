@@ -3,11 +3,13 @@
 use std::num::NonZero;
 use std::time::Duration;
 
+use rustix::net::SocketAddrUnix;
 use sticky_bus::backlog::Backlogs;
 use sticky_bus::{self as bus, Bus};
 use sticky_contract::lease::AcceptLease;
 use sticky_contract::notify::Notifier;
 use sticky_contract::{Inherited, InheritedBus};
+use tracing::warn;
 
 use super::drain::Drain;
 use super::source::Passed;
@@ -27,8 +29,11 @@ pub struct Worker {
     pub(super) lease: AcceptLease,
     pub(super) max_connections: Option<NonZero<u32>>,
     pub(super) timeouts: Timeouts,
+    pub(super) watchdog: Option<Duration>,
     bus: InheritedBus,
     joined: Option<Bus>,
+    notify: Option<SocketAddrUnix>,
+    notifier: Option<Notifier>,
 }
 
 impl Worker {
@@ -54,8 +59,11 @@ impl Worker {
             lease: inherited.lease,
             max_connections: inherited.max_connections,
             timeouts: Timeouts::default(),
+            watchdog: inherited.watchdog,
             bus: inherited.bus,
             joined: None,
+            notify: inherited.notify,
+            notifier: None,
         })
     }
 
@@ -112,9 +120,19 @@ impl Worker {
         }
         let inherited = std::mem::replace(&mut self.bus, InheritedBus::None);
         let bus = Bus::join(inherited, self.slot, self.slots, &self.lease).await?;
-        if let Some(notifier) = Notifier::from_env() {
+        if let Some(notifier) = self.notifier() {
             bus.report_to(notifier);
         }
         Ok(self.joined.insert(bus).clone())
+    }
+
+    /// The way to the supervisor, if it wants to hear and there is one. It is opened at the first call.
+    pub(super) fn notifier(&mut self) -> Option<Notifier> {
+        if let Some(address) = self.notify.take() {
+            self.notifier = Notifier::to(address)
+                .inspect_err(|error| warn!("cannot tell the supervisor anything: {error}"))
+                .ok();
+        }
+        self.notifier.clone()
     }
 }

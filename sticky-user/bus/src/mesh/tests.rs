@@ -41,7 +41,7 @@ impl Slots {
     fn lease(&self) -> AcceptLease {
         let mut options = std::fs::File::options();
         options.read(true).write(true).create(true).truncate(false);
-        AcceptLease::on(options.open(self.directory.path().join("lease")).unwrap())
+        AcceptLease::on(options.open(self.directory.path().join("lease")).unwrap()).unwrap()
     }
 
     /// A worker in a runtime of its own, which takes its links with it when it dies.

@@ -24,7 +24,9 @@
 mod closed_sessions;
 
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
+use std::thread;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -78,15 +80,19 @@ impl AcceptLease {
     }
 
     /// Of a worker that accepts when it has the lock of this file.
-    pub fn on(file: File) -> Self {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    ///
+    /// # Errors
+    ///
+    /// Another worker has the lock, and there is no thread that could wait for it.
+    pub fn on(file: File) -> io::Result<Self> {
+        Ok(match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Self::new(Some(file), Stage::Held),
             Err(Errno::WOULDBLOCK) => {
                 debug!("another worker has the accept lease");
                 let lease = Self::new(Some(file), Stage::Awaited);
                 let waiting = lease.clone();
                 // Not a task: nobody waits for a thread that still waits when the process ends.
-                std::thread::spawn(move || waiting.wait_for_lock());
+                thread::Builder::new().spawn(move || waiting.wait_for_lock())?;
                 lease
             }
             Err(error) => {
@@ -95,7 +101,7 @@ impl AcceptLease {
                 );
                 Self::new(Some(file), Stage::Held)
             }
-        }
+        })
     }
 
     fn new(file: Option<File>, stage: Stage) -> Self {
@@ -217,7 +223,7 @@ mod tests {
         fn lease(&self) -> AcceptLease {
             let mut options = File::options();
             options.read(true).write(true).create(true).truncate(false);
-            AcceptLease::on(options.open(self.0.path().join("lease")).unwrap())
+            AcceptLease::on(options.open(self.0.path().join("lease")).unwrap()).unwrap()
         }
     }
 
