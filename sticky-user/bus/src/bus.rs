@@ -4,9 +4,9 @@ use std::fmt;
 
 use socketioxide_core::adapter::remote_packet::RequestOut;
 use socketioxide_redis::drivers::{ChanItem, Driver, MessageStream};
-use sticky_contract::InheritedBus;
 use sticky_contract::lease::AcceptLease;
 use sticky_contract::notify::Notifier;
+use sticky_contract::{InheritedBus, SlotCount, SlotId};
 use tokio::sync::watch;
 use tracing::debug;
 
@@ -56,8 +56,8 @@ impl Bus {
     /// The URLs of Redis or the socket of the mesh cannot be used; see [`Bus::redis`].
     pub async fn join(
         inherited: InheritedBus,
-        slot: u32,
-        slots: u32,
+        slot: SlotId,
+        slots: SlotCount,
         lease: &AcceptLease,
     ) -> Result<Self, Error> {
         match inherited {

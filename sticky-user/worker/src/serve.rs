@@ -52,7 +52,7 @@ impl Worker {
             states.extend(watchdog::start(notifier));
             notifier.tell_surely(&states);
         }
-        info!(slot, slots, "ready");
+        info!(%slot, %slots, "ready");
 
         tokio::select! {
             biased;
@@ -67,7 +67,7 @@ impl Worker {
         }
         draining.begin();
         open.close();
-        info!(slot, connections = open.len(), "draining");
+        info!(%slot, connections = open.len(), "draining");
         let heard = async {
             self.drain.all_heard().await;
             idle.close_all();
@@ -78,7 +78,7 @@ impl Worker {
         };
         if tokio::time::timeout(timeout, drained).await.is_err() {
             warn!(
-                slot,
+                %slot,
                 connections = open.len(),
                 "the time to drain is over: closing what is left"
             );

@@ -7,7 +7,7 @@ use sticky_bus::backlog::Backlogs;
 use sticky_bus::{self as bus, Bus};
 use sticky_contract::lease::AcceptLease;
 use sticky_contract::notify::Notifier;
-use sticky_contract::{Inherited, InheritedBus};
+use sticky_contract::{Inherited, InheritedBus, SlotCount, SlotId};
 
 use super::drain::Drain;
 use super::source::Passed;
@@ -19,8 +19,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// One worker: its slot, and the listener that it inherited.
 #[derive(Debug)]
 pub struct Worker {
-    slot: u32,
-    slots: u32,
+    slot: SlotId,
+    slots: SlotCount,
     mode: String,
     pub(super) drain: Drain,
     pub(super) passed: Passed,
@@ -46,8 +46,8 @@ impl Worker {
             Backlogs::of_this_process().set_limit(bytes);
         }
         Ok(Self {
-            slot: inherited.slot.get(),
-            slots: inherited.slots.get(),
+            slot: inherited.slot,
+            slots: inherited.slots,
             mode: inherited.mode,
             drain: Drain::new(inherited.drain_timeout.unwrap_or(DRAIN_TIMEOUT)),
             passed: Passed { source: inherited.source, redistributed: inherited.redistributed },
@@ -66,12 +66,12 @@ impl Worker {
     }
 
     /// The slot that this worker serves, from 0.
-    pub fn slot(&self) -> u32 {
+    pub fn slot(&self) -> SlotId {
         self.slot
     }
 
     /// How many slots there are.
-    pub fn slots(&self) -> u32 {
+    pub fn slots(&self) -> SlotCount {
         self.slots
     }
 

@@ -1,5 +1,7 @@
 //! What this worker's links share: who it is, and what it wants and waits for. State, without tasks.
 
+use sticky_contract::SlotId;
+
 use super::pending::PendingResponses;
 use super::subscriptions::Subscriptions;
 use crate::log_limit::LogLimit;
@@ -9,7 +11,7 @@ use crate::namespaces::Namespaces;
 #[derive(Debug)]
 pub(super) struct Local {
     pub(super) node: u64,
-    pub(super) slot: u32,
+    pub(super) slot: SlotId,
     pub(super) subscriptions: Subscriptions,
     pub(super) pending: PendingResponses,
     pub(super) namespaces: Namespaces,
@@ -24,7 +26,7 @@ pub(super) struct LinkLog {
 }
 
 impl Local {
-    pub(super) fn new(node: u64, slot: u32) -> Self {
+    pub(super) fn new(node: u64, slot: SlotId) -> Self {
         Self {
             node,
             slot,

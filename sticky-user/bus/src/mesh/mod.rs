@@ -56,6 +56,7 @@ use crate::health::{Health, HealthReporter};
 use crate::mesh_sockets;
 use crate::namespaces::Namespaces;
 use sticky_contract::lease::AcceptLease;
+use sticky_contract::{SlotCount, SlotId};
 
 /// This worker's place in the mesh.
 #[derive(Debug)]
@@ -63,9 +64,9 @@ pub(crate) struct Place {
     /// Where the sockets of all slots are.
     pub(crate) directory: PathBuf,
     /// This worker's slot.
-    pub(crate) slot: u32,
+    pub(crate) slot: SlotId,
     /// The number of slots.
-    pub(crate) slots: u32,
+    pub(crate) slots: SlotCount,
 }
 
 /// The embedded bus. Clones share the links.
@@ -96,7 +97,7 @@ impl Mesh {
         let listener = UnixListener::from_std(listener).map_err(Error::Socket)?;
 
         let local = Arc::new(Local::new(node, place.slot));
-        let others = (0..place.slots).filter(|slot| *slot != place.slot);
+        let others = place.slots.iter().filter(|slot| *slot != place.slot);
         let peers = others.map(|slot| (slot, mesh_sockets::path(&place.directory, slot)));
         let links = Arc::new(Links::open(Arc::clone(&local), peers, lease, &membership));
         let mesh = Self { publisher, links, local, health };
@@ -144,7 +145,7 @@ impl Mesh {
         channel: &str,
         content: &impl Serialize,
     ) -> Result<(), Error> {
-        if self.publisher.slots > 1 {
+        if self.publisher.has_others() {
             let message = frame::message_of(channel, content)?;
             self.publisher.publish(channel, message).await;
         }
