@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use sticky_bus::backlog::Backlogs;
 use sticky_bus::{Bus, mesh_sockets};
 use sticky_contract::lease::AcceptLease;
 use sticky_contract::{InheritedBus, PerSlot, SlotCount, SlotId};
@@ -23,7 +24,8 @@ impl Place {
     /// Joins the bus.
     pub(crate) async fn join(self) -> Result<Bus, Box<dyn Error + Send + Sync>> {
         let Self { bus, slot, slots } = self;
-        Ok(Bus::join(bus, slot, slots, &AcceptLease::unshared()).await?)
+        let lease = AcceptLease::unshared();
+        Ok(Bus::join(bus, slot, slots, &lease, Backlogs::default()).await?)
     }
 }
 

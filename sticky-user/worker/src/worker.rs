@@ -27,6 +27,8 @@ pub struct Worker {
     pub(super) lease: AcceptLease,
     pub(super) max_connections: Option<NonZero<u32>>,
     pub(super) timeouts: Timeouts,
+    /// Of the clients of all its sessions.
+    pub(super) backlogs: Backlogs,
     bus: InheritedBus,
     joined: Option<Bus>,
 }
@@ -42,9 +44,6 @@ impl Worker {
     /// before.
     pub fn from_env() -> Result<Self, Error> {
         let inherited = Inherited::from_env()?;
-        if let Some(bytes) = inherited.client_buffer {
-            Backlogs::of_this_process().set_limit(bytes);
-        }
         Ok(Self {
             slot: inherited.slot,
             slots: inherited.slots,
@@ -54,6 +53,7 @@ impl Worker {
             lease: inherited.lease,
             max_connections: inherited.max_connections,
             timeouts: Timeouts::default(),
+            backlogs: inherited.client_buffer.map_or_else(Backlogs::default, Backlogs::new),
             bus: inherited.bus,
             joined: None,
         })
@@ -111,7 +111,8 @@ impl Worker {
             return Ok(bus.clone());
         }
         let inherited = std::mem::replace(&mut self.bus, InheritedBus::None);
-        let bus = Bus::join(inherited, self.slot, self.slots, &self.lease).await?;
+        let backlogs = self.backlogs.clone();
+        let bus = Bus::join(inherited, self.slot, self.slots, &self.lease, backlogs).await?;
         if let Some(notifier) = Notifier::from_env() {
             bus.report_to(notifier);
         }

@@ -22,7 +22,6 @@ use tracing::{debug, warn};
 use super::frame::{Frame, MAX_FRAME, MAX_GREETING};
 use super::local::Local;
 use super::stream::read;
-use crate::backlog::Backlogs;
 use crate::backoff::Backoff;
 
 /// How often a link says that it is there while it waits for clients to have capacity.
@@ -138,7 +137,7 @@ impl OpenLink<'_> {
 
     /// The worker that closed the last link is there still: it has given this worker up in between.
     fn missed(&self) {
-        let clients = Backlogs::of_this_process().end_all();
+        let clients = self.local.backlogs.end_all();
         if let Some(times) = self.local.log.missed.count() {
             warn!(
                 slot = %self.slot,

@@ -4,6 +4,7 @@ use sticky_contract::SlotId;
 
 use super::pending::PendingResponses;
 use super::subscriptions::Subscriptions;
+use crate::backlog::Backlogs;
 use crate::log_limit::LogLimit;
 use crate::namespaces::Namespaces;
 
@@ -15,6 +16,8 @@ pub(super) struct Local {
     pub(super) subscriptions: Subscriptions,
     pub(super) pending: PendingResponses,
     pub(super) namespaces: Namespaces,
+    /// Of this worker's clients.
+    pub(super) backlogs: Backlogs,
     /// What others can have this worker log.
     pub(super) log: LinkLog,
 }
@@ -26,13 +29,14 @@ pub(super) struct LinkLog {
 }
 
 impl Local {
-    pub(super) fn new(node: u64, slot: SlotId) -> Self {
+    pub(super) fn new(node: u64, slot: SlotId, backlogs: &Backlogs) -> Self {
         Self {
             node,
             slot,
             subscriptions: Subscriptions::default(),
             pending: PendingResponses::default(),
-            namespaces: Namespaces::default(),
+            namespaces: Namespaces::new(backlogs.clone()),
+            backlogs: backlogs.clone(),
             log: LinkLog::default(),
         }
     }

@@ -51,6 +51,7 @@ use self::local::Local;
 use self::membership::Membership;
 use self::publisher::Publisher;
 use self::request::Request;
+use crate::backlog::Backlogs;
 use crate::error::Error;
 use crate::health::{Health, HealthReporter};
 use crate::mesh_sockets;
@@ -80,12 +81,13 @@ pub(crate) struct Mesh {
 
 impl Mesh {
     /// Joins the mesh; returns when the workers that run know of this one, or at once when another
-    /// worker of the slot has the accept lease. `listener` is the socket of this worker's slot. Needs a
-    /// tokio runtime.
+    /// worker of the slot has the accept lease. `listener` is the socket of this worker's slot, `backlogs`
+    /// are of its clients. Needs a tokio runtime.
     pub(crate) async fn join(
         place: &Place,
         listener: OwnedFd,
         lease: &AcceptLease,
+        backlogs: &Backlogs,
     ) -> Result<Self, Error> {
         let health = HealthReporter::default();
         let membership = Membership::default();
@@ -96,7 +98,7 @@ impl Mesh {
         listener.set_nonblocking(true).map_err(Error::Socket)?;
         let listener = UnixListener::from_std(listener).map_err(Error::Socket)?;
 
-        let local = Arc::new(Local::new(node, place.slot));
+        let local = Arc::new(Local::new(node, place.slot, backlogs));
         let others = place.slots.iter().filter(|slot| *slot != place.slot);
         let peers = others.map(|slot| (slot, mesh_sockets::path(&place.directory, slot)));
         let links = Arc::new(Links::open(Arc::clone(&local), peers, lease, &membership));

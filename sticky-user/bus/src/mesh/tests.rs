@@ -43,7 +43,7 @@ impl Slots {
 
     async fn join_with(&self, slot: u32, lease: &AcceptLease) -> Mesh {
         let (place, socket) = self.place(slot);
-        Mesh::join(&place, socket.into(), lease).await.unwrap()
+        Mesh::join(&place, socket.into(), lease, &Backlogs::default()).await.unwrap()
     }
 
     /// The lease of one of several workers that share one.
@@ -62,7 +62,8 @@ impl Slots {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
                 let lease = AcceptLease::unshared();
-                let mesh = Mesh::join(&place, socket.into(), &lease).await.unwrap();
+                let mesh =
+                    Mesh::join(&place, socket.into(), &lease, &Backlogs::default()).await.unwrap();
                 let _messages = mesh.subscribe(channel.into(), 8).await;
                 ready.send(()).unwrap();
                 let _ = ended.await;
