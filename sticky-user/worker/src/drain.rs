@@ -1,4 +1,15 @@
-//! The end of a worker, in order: told to drain, queue empty, connections ended.
+//! The end of a worker, in this order:
+//!
+//! 1. `draining` begins: every answer says `Connection: close`, and no session is opened.
+//! 2. The sessions of Socket.IO are closed, while the worker still accepts (`sessions/close.rs`); `first` counts
+//!    who has such work to do.
+//! 3. The `last_call`: connections that wait in the queue are accepted, and no more (`accept.rs`).
+//! 4. `queue_empty`: the accept lease is released, and the next worker accepts.
+//! 5. Clients that are connected have a moment of [`SILENCE`] for one more request, then idle connections
+//!    are closed (`idle.rs`).
+//! 6. `open` is empty: the last request was answered, the last WebSocket has gone. The process ends.
+//!
+//! All of it takes no longer than `timeout`.
 
 use std::time::Duration;
 
@@ -61,9 +72,9 @@ pub(super) struct Drain {
     pub(super) draining: Draining,
     /// What has to be done while connections are still accepted.
     pub(super) first: TaskTracker,
-    /// Whoever waits is still accepted, and then nobody.
+    /// Connections that wait are still accepted, and then none.
     pub(super) last_call: CancellationToken,
-    /// Nobody waits to be accepted any more.
+    /// No connection waits to be accepted any more.
     pub(super) queue_empty: CancellationToken,
     /// Connections.
     pub(super) open: TaskTracker,
@@ -92,7 +103,7 @@ impl Drain {
         lease.release().await;
     }
 
-    /// Waits until nobody is left, or those who are left say nothing.
+    /// Waits until no client is left, or those that are left say nothing.
     pub(super) async fn all_heard(&self) {
         self.queue_empty.cancelled().await;
         let _ = tokio::time::timeout(self.at_most(SILENCE), self.open.wait()).await;

@@ -220,8 +220,10 @@ fn keep(head: &mut Parts, session: &Arc<Session>) {
     compact(head);
     // What the router noted: the one for its own use, the other with a part of hyper's buffer.
     head.extensions.remove::<MatchedPath>();
-    if let Some(OriginalUri(uri)) = head.extensions.get_mut() {
-        *uri = compact_uri(uri);
+    if let Some(OriginalUri(uri)) = head.extensions.remove()
+        && uri != head.uri
+    {
+        head.extensions.insert(OriginalUri(compact_uri(&uri)));
     }
     head.extensions.insert(Arc::clone(session));
 }
