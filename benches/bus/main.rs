@@ -17,6 +17,7 @@ use round::Round;
 use servers::{Redis, Sockets};
 use sticky_benches::interleave;
 use sticky_benches::report::Report;
+use sticky_contract::SlotCount;
 use workers::Workers;
 
 /// Workers on each bus, the publisher among them.
@@ -25,11 +26,12 @@ const WORKERS: u32 = 4;
 const ROUNDS: usize = 7;
 
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let sockets = Sockets::open(WORKERS)?;
+    let workers = SlotCount::new(WORKERS)?;
+    let sockets = Sockets::open(workers)?;
     let redis = Redis::start()?;
     let mut buses = [
-        ("embedded bus", Workers::start(WORKERS, |slot| sockets.place(slot))?, Vec::new()),
-        ("Redis", Workers::start(WORKERS, |_| Ok(redis.place()))?, Vec::new()),
+        ("embedded bus", Workers::start(workers, |slot| sockets.place(slot))?, Vec::new()),
+        ("Redis", Workers::start(workers, |_| Ok(redis.place()))?, Vec::new()),
     ];
     for round in 0..ROUNDS {
         eprintln!("round {} of {ROUNDS}", round + 1);

@@ -7,46 +7,47 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use sticky_bus::backlog::Backlogs;
 use sticky_bus::{Bus, mesh_sockets};
-use sticky_contract::InheritedBus;
 use sticky_contract::lease::AcceptLease;
+use sticky_contract::{InheritedBus, PerSlot, SlotCount, SlotId};
 use tempfile::TempDir;
 
 /// What one worker would inherit.
 pub(crate) struct Place {
     bus: InheritedBus,
-    slot: u32,
-    slots: u32,
+    slot: SlotId,
+    slots: SlotCount,
 }
 
 impl Place {
     /// Joins the bus.
     pub(crate) async fn join(self) -> Result<Bus, Box<dyn Error + Send + Sync>> {
         let Self { bus, slot, slots } = self;
-        Ok(Bus::join(bus, slot, slots, &AcceptLease::unshared()).await?)
+        let lease = AcceptLease::unshared();
+        Ok(Bus::join(bus, slot, slots, &lease, Backlogs::default()).await?)
     }
 }
 
 /// A socket per slot.
 pub(crate) struct Sockets {
     directory: TempDir,
-    listeners: Vec<UnixListener>,
+    listeners: PerSlot<UnixListener>,
 }
 
 impl Sockets {
-    pub(crate) fn open(slots: u32) -> io::Result<Self> {
+    pub(crate) fn open(slots: SlotCount) -> io::Result<Self> {
         let directory = TempDir::new()?;
         let bind = |slot| UnixListener::bind(mesh_sockets::path(directory.path(), slot));
-        let listeners = (0..slots).map(bind).collect::<io::Result<_>>()?;
+        let listeners = PerSlot::try_new(slots, bind)?;
         Ok(Self { directory, listeners })
     }
 
-    pub(crate) fn place(&self, slot: u32) -> io::Result<Place> {
-        let listener = self.listeners.get(slot as usize).ok_or(io::ErrorKind::NotFound)?;
-        let slots = u32::try_from(self.listeners.len()).unwrap_or(u32::MAX);
+    pub(crate) fn place(&self, slot: SlotId) -> io::Result<Place> {
         let directory = self.directory.path().to_path_buf();
-        let socket = listener.try_clone()?.into();
-        Ok(Place { bus: InheritedBus::Mesh { directory, socket }, slot, slots })
+        let socket = self.listeners[slot].try_clone()?.into();
+        let bus = InheritedBus::Mesh { directory, socket };
+        Ok(Place { bus, slot, slots: self.listeners.count() })
     }
 }
 
@@ -79,7 +80,7 @@ impl Redis {
 
     pub(crate) fn place(&self) -> Place {
         let bus = InheritedBus::Redis { urls: self.url().into(), authorities: None };
-        Place { bus, slot: 0, slots: 1 }
+        Place { bus, slot: SlotId::FIRST, slots: SlotCount::default() }
     }
 
     pub(crate) fn url(&self) -> String {

@@ -11,6 +11,7 @@ use std::time::Instant;
 use futures_core::Stream;
 use socketioxide_redis::drivers::Driver;
 use sticky_bus::Bus;
+use sticky_contract::{SlotCount, SlotId};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -30,26 +31,26 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Starts `workers` of them; returns when all have joined.
+    /// Starts one for each slot; returns when all have joined. That of the first publishes.
     pub(crate) fn start(
-        workers: u32,
-        place: impl Fn(u32) -> io::Result<Place>,
+        workers: SlotCount,
+        place: impl Fn(SlotId) -> io::Result<Place>,
     ) -> Result<Self, Failure> {
         let (received_sender, received) = channel();
         let (publish, requests) = unbounded_channel();
         let (ready_sender, ready) = channel();
-        for slot in 1..workers {
+        for slot in workers.iter().skip(1) {
             let (place, received, ready) =
                 (place(slot)?, received_sender.clone(), ready_sender.clone());
             spawn(ready, move |ready| receive(place, ready, received));
         }
-        for _ in 1..workers {
+        for _ in workers.iter().skip(1) {
             ready.recv()??;
         }
-        let place = place(0)?;
+        let place = place(SlotId::FIRST)?;
         spawn(ready_sender, move |ready| send(place, ready, requests));
         ready.recv()??;
-        Ok(Self { receivers: workers - 1, publish, received })
+        Ok(Self { receivers: workers.get() - 1, publish, received })
     }
 
     pub(crate) fn publish(&self, message: Vec<u8>) -> Result<(), Failure> {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::adapter::{Adapter, Emitter};
 use socketioxide::extract::{AckSender, Data, SocketRef};
-use sticky_worker::Worker;
+use sticky_worker::{SlotId, Worker};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         [] => on_sticky().await,
-        ["stock", slot] => stock(slot.parse().context("SLOT is a number")?).await,
+        ["stock", slot] => stock(slot.parse()?).await,
         _ => bail!("usage: sticky-bench-server [stock SLOT]"),
     }
 }
@@ -43,7 +43,7 @@ async fn on_sticky() -> Result<()> {
     Ok(worker.serve(routes).await?)
 }
 
-async fn stock(slot: u32) -> Result<()> {
+async fn stock(slot: SlotId) -> Result<()> {
     let listener = stdin().as_fd().try_clone_to_owned().context("standard input is not open")?;
     let listener = TcpListener::from(listener);
     listener.set_nonblocking(true)?;
@@ -63,7 +63,7 @@ fn joined<A: Adapter>(socket: &SocketRef<A>) {
     });
 }
 
-fn routes(slot: u32, mode: String) -> Router {
+fn routes(slot: SlotId, mode: String) -> Router {
     let whoami = async move |ConnectInfo(peer): ConnectInfo<SocketAddr>| {
         // A text, since the order counts: the slot comes first.
         let (pid, mode) = (std::process::id(), json!(mode));

@@ -162,7 +162,8 @@ impl<E: SocketEmitter> CoreAdapter<E> for Adapter<E> {
         let requests = format!("{}-request#{}#", config.prefix, local.path());
         let constructor = RedisAdapterCtr::new_with_driver(bus.clone(), config);
         let inner = Arc::new(Inner::new(&constructor, local));
-        Self { inner, bus, requests, backlogs: Backlogs::of_this_process() }
+        let backlogs = bus.backlogs().clone();
+        Self { inner, bus, requests, backlogs }
     }
 
     fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) -> Self::InitRes {

@@ -4,12 +4,13 @@ use std::fmt;
 
 use socketioxide_core::adapter::remote_packet::RequestOut;
 use socketioxide_redis::drivers::{ChanItem, Driver, MessageStream};
-use sticky_contract::InheritedBus;
 use sticky_contract::lease::AcceptLease;
 use sticky_contract::notify::Notifier;
+use sticky_contract::{InheritedBus, SlotCount, SlotId};
 use tokio::sync::watch;
 use tracing::debug;
 
+use crate::backlog::Backlogs;
 use crate::error::Error;
 use crate::health::{Health, HealthReporter};
 use crate::mesh::{Mesh, Place};
@@ -30,7 +31,10 @@ use crate::report;
 /// assert_eq!(bus.health().borrow().peers, 0);
 /// ```
 #[derive(Clone)]
-pub struct Bus(Carrier);
+pub struct Bus {
+    carrier: Carrier,
+    backlogs: Backlogs,
+}
 
 #[derive(Clone)]
 enum Carrier {
@@ -44,8 +48,11 @@ enum Carrier {
 
 impl Bus {
     /// None: a broadcast reaches the clients of this worker only.
-    pub const fn alone() -> Self {
-        Self(Carrier::Nothing)
+    ///
+    /// It has backlogs of its own, as [`Bus::redis`] has: what it broadcasts to the sessions of a
+    /// `Worker` is not held back for a client that does not read. `Worker::bus` knows them.
+    pub fn alone() -> Self {
+        Self { carrier: Carrier::Nothing, backlogs: Backlogs::default() }
     }
 
     /// Joins the bus that the worker of `slot` inherited, one of `slots`; the embedded one as soon as
@@ -56,15 +63,16 @@ impl Bus {
     /// The URLs of Redis or the socket of the mesh cannot be used; see [`Bus::redis`].
     pub async fn join(
         inherited: InheritedBus,
-        slot: u32,
-        slots: u32,
+        slot: SlotId,
+        slots: SlotCount,
         lease: &AcceptLease,
+        backlogs: Backlogs,
     ) -> Result<Self, Error> {
-        match inherited {
+        let carrier = match inherited {
             InheritedBus::Mesh { directory, socket } => {
                 debug!("broadcasts go through the embedded bus");
                 let place = Place { directory, slot, slots };
-                Ok(Self(Carrier::Mesh(Mesh::join(&place, socket, lease).await?)))
+                Carrier::Mesh(Mesh::join(&place, socket, lease, &backlogs).await?)
             }
             #[cfg(feature = "redis")]
             InheritedBus::Redis { urls, authorities } => {
@@ -73,15 +81,16 @@ impl Bus {
                     Some(file) => urls.with_authorities_of(&file)?,
                     None => urls,
                 };
-                Self::redis(&urls).await
+                redis(&urls, &backlogs).await?
             }
             #[cfg(not(feature = "redis"))]
-            InheritedBus::Redis { .. } => Err(Error::NoRedis),
+            InheritedBus::Redis { .. } => return Err(Error::NoRedis),
             _ => {
                 debug!("no bus: broadcasts stay within this worker");
-                Ok(Self::alone())
+                Carrier::Nothing
             }
-        }
+        };
+        Ok(Self { carrier, backlogs })
     }
 
     /// Connects to the Redis server, or the Redis Cluster, after [`RedisUrls::check`].
@@ -134,32 +143,21 @@ impl Bus {
     /// ```
     #[cfg(feature = "redis")]
     pub async fn redis(urls: &RedisUrls) -> Result<Self, Error> {
-        let answers = match urls.check().await {
-            Err(error) if error.is_passing() => {
-                debug!("{error}");
-                false
-            }
-            result => result.map(|()| true)?,
-        };
-        let bus = RedisBus::connect(urls);
-        if answers {
-            bus.settled().await;
-        }
-        debug!("broadcasts go through Redis at {urls}");
-        Ok(Self(Carrier::Redis(bus)))
+        let backlogs = Backlogs::default();
+        Ok(Self { carrier: redis(urls, &backlogs).await?, backlogs })
     }
 
     /// Tells the supervisor how it is doing, now and whenever that changes, until the bus ends. For
     /// sticky-worker, whose `Worker::bus` calls it.
     pub fn report_to(&self, notifier: Notifier) {
-        if !matches!(self.0, Carrier::Nothing) {
-            report::start(self.health(), notifier);
+        if !matches!(self.carrier, Carrier::Nothing) {
+            report::start(self.health(), self.backlogs.given_up(), notifier);
         }
     }
 
     /// How it is doing, now and from now on.
     pub fn health(&self) -> watch::Receiver<Health> {
-        match &self.0 {
+        match &self.carrier {
             Carrier::Nothing => HealthReporter::default().watch(),
             Carrier::Mesh(mesh) => mesh.health(),
             #[cfg(feature = "redis")]
@@ -167,9 +165,14 @@ impl Bus {
         }
     }
 
+    /// What waits for the clients that it brings broadcasts to.
+    pub(crate) fn backlogs(&self) -> &Backlogs {
+        &self.backlogs
+    }
+
     /// What the names of its channels are to begin with, where that matters.
     pub(crate) fn prefix(&self) -> Option<&'static str> {
-        match &self.0 {
+        match &self.carrier {
             #[cfg(feature = "redis")]
             Carrier::Redis(redis) => Some(redis.prefix()),
             _ => None,
@@ -178,7 +181,7 @@ impl Bus {
 
     /// The namespaces that requests of other workers are for.
     pub(crate) fn namespaces(&self) -> Option<&Namespaces> {
-        match &self.0 {
+        match &self.carrier {
             Carrier::Nothing => None,
             Carrier::Mesh(mesh) => Some(mesh.namespaces()),
             #[cfg(feature = "redis")]
@@ -192,7 +195,7 @@ impl Bus {
         channel: &str,
         request: &RequestOut<'_>,
     ) -> Result<(), Error> {
-        match &self.0 {
+        match &self.carrier {
             Carrier::Nothing => Ok(()),
             Carrier::Mesh(mesh) => mesh.broadcast(channel, request).await,
             #[cfg(feature = "redis")]
@@ -206,12 +209,29 @@ impl Bus {
     }
 }
 
+#[cfg(feature = "redis")]
+async fn redis(urls: &RedisUrls, backlogs: &Backlogs) -> Result<Carrier, Error> {
+    let answers = match urls.check().await {
+        Err(error) if error.is_passing() => {
+            debug!("{error}");
+            false
+        }
+        result => result.map(|()| true)?,
+    };
+    let bus = RedisBus::connect(urls, backlogs);
+    if answers {
+        bus.settled().await;
+    }
+    debug!("broadcasts go through Redis at {urls}");
+    Ok(Carrier::Redis(bus))
+}
+
 /// The bus as socketioxide-redis's adapter uses it.
 impl Driver for Bus {
     type Error = Error;
 
     async fn publish(&self, channel: String, message: Vec<u8>) -> Result<(), Error> {
-        match &self.0 {
+        match &self.carrier {
             Carrier::Nothing => {}
             Carrier::Mesh(mesh) => mesh.publish(&channel, &message).await?,
             #[cfg(feature = "redis")]
@@ -225,7 +245,7 @@ impl Driver for Bus {
         channel: String,
         size: usize,
     ) -> Result<MessageStream<ChanItem>, Error> {
-        match &self.0 {
+        match &self.carrier {
             Carrier::Nothing => Ok(MessageStream::new_empty()),
             Carrier::Mesh(mesh) => Ok(mesh.subscribe(channel, size).await),
             #[cfg(feature = "redis")]
@@ -234,7 +254,7 @@ impl Driver for Bus {
     }
 
     async fn unsubscribe(&self, channel: String) -> Result<(), Error> {
-        match &self.0 {
+        match &self.carrier {
             Carrier::Nothing => {}
             Carrier::Mesh(mesh) => mesh.unsubscribe(&channel),
             #[cfg(feature = "redis")]
@@ -245,7 +265,7 @@ impl Driver for Bus {
 
     /// How many workers there are, this one included.
     async fn num_serv(&self, channel: &str) -> Result<u16, Error> {
-        match &self.0 {
+        match &self.carrier {
             Carrier::Nothing => Ok(1),
             Carrier::Mesh(mesh) => Ok(mesh.workers(channel)),
             #[cfg(feature = "redis")]
@@ -256,7 +276,7 @@ impl Driver for Bus {
 
 impl fmt::Debug for Bus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.0 {
+        f.write_str(match &self.carrier {
             Carrier::Nothing => "Bus::alone",
             Carrier::Mesh(_) => "Bus (mesh)",
             #[cfg(feature = "redis")]

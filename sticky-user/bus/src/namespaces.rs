@@ -26,16 +26,22 @@ pub(crate) trait Namespace: Send + Sync {
 }
 
 /// The namespaces of this worker, by path. Clones are the same ones.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Namespaces(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
+    backlogs: Backlogs,
     by_path: RwLock<HashMap<String, Weak<dyn Namespace>>>,
     unreadable: LogLimit,
 }
 
 impl Namespaces {
+    /// None yet. Broadcasts to their clients wait for capacity in `backlogs`.
+    pub(crate) fn new(backlogs: Backlogs) -> Self {
+        let (by_path, unreadable) = (RwLock::default(), LogLimit::default());
+        Self(Arc::new(Inner { backlogs, by_path, unreadable }))
+    }
+
     /// Requests to this namespace are handled from now on.
     pub(crate) fn enter(&self, path: &str, namespace: Weak<dyn Namespace>) {
         let by_path = &self.0.by_path;
@@ -70,28 +76,28 @@ impl Namespaces {
         if namespace.upgrade().is_none_or(|namespace| namespace.node() == request.node_id) {
             return;
         }
-        wait_for_capacity(namespace, &request).await;
+        self.wait_for_capacity(namespace, &request).await;
         if let Some(namespace) = namespace.upgrade() {
             namespace.handle(request);
         }
     }
-}
 
-async fn wait_for_capacity(namespace: &Weak<dyn Namespace>, request: &RequestIn) {
-    use RequestTypeIn::{Broadcast, BroadcastWithAck};
+    async fn wait_for_capacity(&self, namespace: &Weak<dyn Namespace>, request: &RequestIn) {
+        use RequestTypeIn::{Broadcast, BroadcastWithAck};
 
-    let (Broadcast(packet) | BroadcastWithAck(packet), Some(options)) =
-        (&request.r#type, &request.opts)
-    else {
-        return;
-    };
-    if options.has_flag(BroadcastFlags::Volatile) {
-        return;
-    }
-    let bytes = weight::bytes_in(packet);
-    let members = || namespace.upgrade().map(|to| to.members(options)).unwrap_or_default();
-    for backlog in Backlogs::of_this_process().capacity(members).await {
-        backlog.put(bytes);
+        let (Broadcast(packet) | BroadcastWithAck(packet), Some(options)) =
+            (&request.r#type, &request.opts)
+        else {
+            return;
+        };
+        if options.has_flag(BroadcastFlags::Volatile) {
+            return;
+        }
+        let bytes = weight::bytes_in(packet);
+        let members = || namespace.upgrade().map(|to| to.members(options)).unwrap_or_default();
+        for backlog in self.0.backlogs.capacity(members).await {
+            backlog.put(bytes);
+        }
     }
 }
 

@@ -9,16 +9,19 @@ use tokio::time::sleep;
 use tracing::debug;
 
 use super::health::Health;
-use crate::backlog::Backlogs;
 use sticky_contract::message;
 use sticky_contract::notify::Notifier;
 
 /// Between two messages.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Begins to tell; ends when the bus does.
-pub(super) fn start(health: watch::Receiver<Health>, notifier: Notifier) {
-    tokio::spawn(report(health, Backlogs::of_this_process().given_up(), notifier));
+/// Begins to tell, and how many clients were given up; ends when the bus does.
+pub(super) fn start(
+    health: watch::Receiver<Health>,
+    given_up: watch::Receiver<u64>,
+    notifier: Notifier,
+) {
+    tokio::spawn(report(health, given_up, notifier));
 }
 
 async fn report(

@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 
 use super::payload::{self, Connection, Refusal, Said, SaidBy, Say, Welcome, Who};
 use sticky_bus::Adapter;
-use sticky_worker::Worker;
+use sticky_worker::{SlotId, Worker};
 
 pub(super) type Socket = SocketRef<Adapter<Emitter>>;
 type Ack = AckSender<Adapter<Emitter>>;
@@ -26,7 +26,7 @@ const MAX_ROOMS: usize = 32;
 /// The worker that this is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    pub(super) slot: u32,
+    pub(super) slot: SlotId,
     pub(super) pid: u32,
 }
 
@@ -89,7 +89,7 @@ fn leave(socket: &Socket, room: Parsed<String>) -> Result<Vec<Name>, Refusal> {
     Ok(socket.rooms())
 }
 
-async fn say(socket: &Socket, words: Parsed<Say>, slot: u32) -> Result<SaidBy, Refusal> {
+async fn say(socket: &Socket, words: Parsed<Say>, slot: SlotId) -> Result<SaidBy, Refusal> {
     let Say { room, text } = words?;
     let (room, text) = (payload::room(room)?, payload::text(text)?);
     let said = Said { room: room.clone(), text, from: socket.id, slot };

@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use super::chat::Place;
-use sticky_worker::{Draining, Worker};
+use sticky_worker::{Draining, SlotId, Worker};
 
 /// The official client, where `cargo xtask setup client` had fetched it before the build.
 #[cfg(embedded_client)]
@@ -33,7 +33,7 @@ struct Serving {
 /// The answer of `/whoami`, in this order.
 #[derive(Serialize)]
 struct WhoAmI<'a> {
-    slot: u32,
+    slot: SlotId,
     pid: u32,
     peer: SocketAddr,
     mode: &'a str,
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn whoami_answers_to_the_letter() {
         let peer = SocketAddr::from(([127, 1, 2, 3], 5));
-        let answer = WhoAmI { slot: 0, pid: 123, peer, mode: "ebpf" };
+        let answer = WhoAmI { slot: SlotId::FIRST, pid: 123, peer, mode: "ebpf" };
         assert_eq!(
             serde_json::to_string(&answer).unwrap(),
             r#"{"slot":0,"pid":123,"peer":"127.1.2.3:5","mode":"ebpf"}"#

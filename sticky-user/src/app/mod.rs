@@ -27,13 +27,6 @@ const MAX_WAITING: usize = 16_384;
 const READ_BUFFER: usize = 512;
 
 /// Serves the chat at the slot that the environment names, until the worker is told to end.
-///
-/// ```no_run
-/// #[tokio::main(flavor = "current_thread")]
-/// async fn main() -> Result<(), sticky_user::app::Error> {
-///     sticky_user::app::run().await
-/// }
-/// ```
 pub(crate) async fn run() -> Result<(), Error> {
     let mut worker = Worker::from_env()?;
     let bus = worker.bus().await?;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use socketioxide::socket::Sid;
+use sticky_worker::SlotId;
 
 /// The longest name of a room, in characters.
 const MAX_ROOM: usize = 64;
@@ -48,7 +49,7 @@ fn within(what: &str, max: usize, text: String) -> Result<String, Refusal> {
 /// `welcome`: what a client gets first.
 #[derive(Serialize)]
 pub(super) struct Welcome {
-    pub(super) slot: u32,
+    pub(super) slot: SlotId,
     pub(super) pid: u32,
     pub(super) id: Sid,
 }
@@ -59,19 +60,19 @@ pub(super) struct Said {
     pub(super) room: String,
     pub(super) text: String,
     pub(super) from: Sid,
-    pub(super) slot: u32,
+    pub(super) slot: SlotId,
 }
 
 /// The answer to `say`.
 #[derive(Serialize)]
 pub(super) struct SaidBy {
-    pub(super) slot: u32,
+    pub(super) slot: SlotId,
 }
 
 /// The answer to `whoami`.
 #[derive(Serialize)]
 pub(super) struct Connection {
-    pub(super) slot: u32,
+    pub(super) slot: SlotId,
     pub(super) pid: u32,
     pub(super) peer: Option<SocketAddr>,
     pub(super) transport: &'static str,

@@ -3,20 +3,6 @@
 use std::time::Duration;
 
 /// Doubles the delay with every failure in a row, up to a limit.
-///
-/// ```
-/// use std::time::Duration;
-/// use sticky_user::supervisor::backoff::Backoff;
-///
-/// let backoff = Backoff {
-///     first: Duration::from_millis(100),
-///     most: Duration::from_secs(10),
-///     window: Duration::from_secs(1),
-/// };
-/// assert_eq!(backoff.delay(1), Duration::from_millis(100));
-/// assert_eq!(backoff.delay(4), Duration::from_millis(800));
-/// assert_eq!(backoff.delay(40), Duration::from_secs(10));
-/// ```
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     /// The delay after one failure.
@@ -36,5 +22,21 @@ impl Backoff {
         };
         let factor = 2_u32.saturating_pow(doublings);
         self.first.saturating_mul(factor).min(self.most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_up_to_the_limit() {
+        let backoff = Backoff {
+            first: Duration::from_millis(100),
+            most: Duration::from_secs(10),
+            window: Duration::from_secs(1),
+        };
+        let delays = [0, 1, 2, 4, 40, u32::MAX].map(|failures| backoff.delay(failures));
+        assert_eq!(delays.map(|delay| delay.as_millis()), [0, 100, 200, 800, 10_000, 10_000]);
     }
 }

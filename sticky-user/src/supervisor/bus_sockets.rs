@@ -28,7 +28,7 @@ impl BusSockets {
     pub(super) fn restore(&mut self, run_dir: &RunDir) -> io::Result<Vec<SlotId>> {
         let mut restored = Vec::new();
         for (slot, socket) in self.0.iter_mut() {
-            if !run_dir.has_for_workers(&mesh_sockets::name(slot.get())) {
+            if !run_dir.has_for_workers(&mesh_sockets::name(slot)) {
                 *socket = open(run_dir, slot)?;
                 restored.push(slot);
             }
@@ -49,7 +49,7 @@ impl BusSockets {
             listen(&*socket, BACKLOG)?;
             return Ok(None);
         }
-        run_dir.remove_for_workers(&mesh_sockets::name(slot.get()))?;
+        run_dir.remove_for_workers(&mesh_sockets::name(slot))?;
         *socket = open(run_dir, slot)?;
         Ok(Some((name(slot), socket)))
     }
@@ -74,7 +74,7 @@ impl BusSockets {
 }
 
 fn open(run_dir: &RunDir, slot: SlotId) -> io::Result<OwnedFd> {
-    run_dir.bind_for_workers(&mesh_sockets::name(slot.get()), SocketType::STREAM)
+    run_dir.bind_for_workers(&mesh_sockets::name(slot), SocketType::STREAM)
 }
 
 /// Whether somebody has shut the listener down, which ends it for good and for all who hold it.

@@ -40,5 +40,6 @@ mod worker;
 
 pub use drain::Draining;
 pub use error::Error;
+pub use sticky_contract::{SlotCount, SlotId};
 pub use timeouts::Timeouts;
 pub use worker::Worker;

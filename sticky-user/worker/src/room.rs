@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
+use sticky_contract::SlotCount;
 
 /// Descriptors that a worker may need for itself, beside two for each worker on the bus.
 const MARGIN: u64 = 64;
@@ -21,9 +22,9 @@ pub(super) struct Room {
 
 impl Room {
     /// In this process, one of `slots` workers.
-    pub(super) fn beside(slots: u32) -> Self {
+    pub(super) fn beside(slots: SlotCount) -> Self {
         let all = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let margin = MARGIN + 2 * u64::from(slots);
+        let margin = MARGIN + 2 * u64::from(slots.get());
         Self { highest: AtomicI32::new(0), limit: all - margin.min(all / 2) }
     }
 

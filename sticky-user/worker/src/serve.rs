@@ -51,7 +51,7 @@ impl Worker {
             states.extend(self.watchdog.map(|limit| watchdog::start(notifier, limit)));
             notifier.tell_surely(&states);
         }
-        info!(slot, slots, "ready");
+        info!(%slot, %slots, "ready");
 
         tokio::select! {
             biased;
@@ -66,7 +66,7 @@ impl Worker {
         }
         draining.begin();
         open.close();
-        info!(slot, connections = open.len(), "draining");
+        info!(%slot, connections = open.len(), "draining");
         let heard = async {
             self.drain.all_heard().await;
             idle.close_all();
@@ -77,7 +77,7 @@ impl Worker {
         };
         if tokio::time::timeout(timeout, drained).await.is_err() {
             warn!(
-                slot,
+                %slot,
                 connections = open.len(),
                 "the time to drain is over: closing what is left"
             );

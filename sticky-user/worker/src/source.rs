@@ -11,7 +11,7 @@ use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::room::Room;
-use sticky_contract::Source as InheritedSource;
+use sticky_contract::{SlotCount, Source as InheritedSource};
 use sticky_sys::fd_passing;
 use sticky_sys::readiness::{self, Watched};
 
@@ -46,7 +46,7 @@ pub(super) type Accepted = (TcpStream, SocketAddr);
 
 impl Source {
     /// Of one of `slots` workers.
-    pub(super) fn new(passed: Passed, slots: u32) -> io::Result<Self> {
+    pub(super) fn new(passed: Passed, slots: SlotCount) -> io::Result<Self> {
         let slots_own = match passed.source {
             InheritedSource::Listener(listener) => {
                 let listener = StdListener::from(listener);
@@ -173,7 +173,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (near, far) = fd_passing::pair(10).unwrap();
         let source = InheritedSource::Listener(listener.into());
-        let mut source = Source::new(Passed { source, redistributed: Some(far) }, 1).unwrap();
+        let mut source =
+            Source::new(Passed { source, redistributed: Some(far) }, SlotCount::default()).unwrap();
 
         let (redistributed, client) = connection();
         fd_passing::send(&near, redistributed.as_fd()).unwrap();
@@ -209,7 +210,7 @@ mod tests {
             source: InheritedSource::Connections(far),
             redistributed: Some(redistributed),
         };
-        let mut source = Source::new(passed, 1).unwrap();
+        let mut source = Source::new(passed, SlotCount::default()).unwrap();
         drop(near);
         assert!(source.next().await.unwrap().is_none());
     }

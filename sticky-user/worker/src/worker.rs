@@ -8,7 +8,7 @@ use sticky_bus::backlog::Backlogs;
 use sticky_bus::{self as bus, Bus};
 use sticky_contract::lease::AcceptLease;
 use sticky_contract::notify::Notifier;
-use sticky_contract::{Inherited, InheritedBus};
+use sticky_contract::{Inherited, InheritedBus, SlotCount, SlotId};
 use tracing::warn;
 
 use super::drain::Drain;
@@ -21,8 +21,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// One worker: its slot, and the listener that it inherited.
 #[derive(Debug)]
 pub struct Worker {
-    slot: u32,
-    slots: u32,
+    slot: SlotId,
+    slots: SlotCount,
     mode: String,
     pub(super) drain: Drain,
     pub(super) passed: Passed,
@@ -30,6 +30,8 @@ pub struct Worker {
     pub(super) max_connections: Option<NonZero<u32>>,
     pub(super) timeouts: Timeouts,
     pub(super) watchdog: Option<Duration>,
+    /// Of the clients of all its sessions.
+    pub(super) backlogs: Backlogs,
     bus: InheritedBus,
     joined: Option<Bus>,
     notify: Option<SocketAddrUnix>,
@@ -47,12 +49,9 @@ impl Worker {
     /// before.
     pub fn from_env() -> Result<Self, Error> {
         let inherited = Inherited::from_env()?;
-        if let Some(bytes) = inherited.client_buffer {
-            Backlogs::of_this_process().set_limit(bytes);
-        }
         Ok(Self {
-            slot: inherited.slot.get(),
-            slots: inherited.slots.get(),
+            slot: inherited.slot,
+            slots: inherited.slots,
             mode: inherited.mode,
             drain: Drain::new(inherited.drain_timeout.unwrap_or(DRAIN_TIMEOUT)),
             passed: Passed { source: inherited.source, redistributed: inherited.redistributed },
@@ -60,6 +59,7 @@ impl Worker {
             max_connections: inherited.max_connections,
             timeouts: Timeouts::default(),
             watchdog: inherited.watchdog,
+            backlogs: inherited.client_buffer.map_or_else(Backlogs::default, Backlogs::new),
             bus: inherited.bus,
             joined: None,
             notify: inherited.notify,
@@ -74,12 +74,12 @@ impl Worker {
     }
 
     /// The slot that this worker serves, from 0.
-    pub fn slot(&self) -> u32 {
+    pub fn slot(&self) -> SlotId {
         self.slot
     }
 
     /// How many slots there are.
-    pub fn slots(&self) -> u32 {
+    pub fn slots(&self) -> SlotCount {
         self.slots
     }
 
@@ -119,7 +119,8 @@ impl Worker {
             return Ok(bus.clone());
         }
         let inherited = std::mem::replace(&mut self.bus, InheritedBus::None);
-        let bus = Bus::join(inherited, self.slot, self.slots, &self.lease).await?;
+        let backlogs = self.backlogs.clone();
+        let bus = Bus::join(inherited, self.slot, self.slots, &self.lease, backlogs).await?;
         if let Some(notifier) = self.notifier() {
             bus.report_to(notifier);
         }

@@ -25,7 +25,8 @@ pub(super) const PRESSED_CLIENT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The limits of all clients of a worker.
 #[derive(Debug)]
 pub(super) struct Limits {
-    bytes: AtomicUsize,
+    /// What may wait for a client.
+    bytes: usize,
     /// As many packets, at most.
     packets: AtomicUsize,
     is_pressed: AtomicBool,
@@ -35,20 +36,16 @@ pub(super) struct Limits {
 impl Limits {
     pub(super) fn new(bytes: usize) -> Self {
         Self {
-            bytes: AtomicUsize::new(bytes),
+            bytes,
             packets: AtomicUsize::new(usize::MAX),
             is_pressed: AtomicBool::new(false),
             given_up: watch::Sender::new(0),
         }
     }
 
-    pub(super) fn set_bytes(&self, bytes: usize) {
-        self.bytes.store(bytes, Ordering::Relaxed);
-    }
-
     /// What may wait for a client.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+        self.bytes
     }
 
     pub(super) fn set_packets(&self, packets: usize) {

@@ -1,6 +1,6 @@
 //! The backlogs of all sessions of a worker.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use socketioxide_core::Sid;
 use tokio::sync::watch;
@@ -28,22 +28,18 @@ impl Backlog {
     }
 }
 
-impl Backlogs {
-    /// Those of this process.
-    pub fn of_this_process() -> Self {
-        static BACKLOGS: OnceLock<Backlogs> = OnceLock::new();
-        BACKLOGS.get_or_init(|| Self::new(DEFAULT_CLIENT_BUFFER)).clone()
+/// No session yet; 2 MiB may wait for each client.
+impl Default for Backlogs {
+    fn default() -> Self {
+        Self::new(DEFAULT_CLIENT_BUFFER)
     }
+}
 
+impl Backlogs {
     /// No session yet; as many bytes may wait for each client.
     pub fn new(limit: usize) -> Self {
         let (shared, stripes) = (Arc::new(OfWorker::new(limit)), Stripes::default());
         Self(Arc::new(Inner { shared, stripes }))
-    }
-
-    /// As much may wait for each client.
-    pub fn set_limit(&self, limit: usize) {
-        self.0.shared.limits.set_bytes(limit);
     }
 
     /// The engine's queue of each client holds so many packets. A broadcast may fill half of it.

@@ -6,6 +6,7 @@
 //! ```
 
 use serde::Serialize;
+use sticky_contract::{SlotId, SlotIdError};
 
 /// The largest frame, in bytes: far more than any Socket.IO message that fits a worker's memory.
 pub(super) const MAX_FRAME: usize = 64 << 20;
@@ -26,7 +27,7 @@ const CONTENT: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Frame {
     /// Subscriber: the worker that opens the link.
-    Hello { node: u64, slot: u32 },
+    Hello { node: u64, slot: SlotId },
     /// Publisher: the worker that accepted it.
     Welcome { node: u64 },
     /// Subscriber: send me this channel's messages.
@@ -65,6 +66,9 @@ pub(crate) enum FrameError {
     /// A channel's name is not UTF-8.
     #[error("a frame of the bus names a channel that is not text")]
     NotText,
+    /// No server has such a slot.
+    #[error("a frame of the bus names a slot that cannot be: {0}")]
+    Slot(#[from] SlotIdError),
     /// More than a frame may hold.
     #[error("{0} bytes are too many for the bus, which carries {MAX_FRAME} at a time")]
     TooLarge(usize),
@@ -81,7 +85,7 @@ impl Frame {
             Self::Hello { node, slot } => {
                 bytes.push(HELLO);
                 bytes.extend(node.to_be_bytes());
-                bytes.extend(slot.to_be_bytes());
+                bytes.extend(slot.get().to_be_bytes());
             }
             Self::Welcome { node } => {
                 bytes.push(WELCOME);
@@ -108,7 +112,7 @@ impl Frame {
         let frame = match kind {
             HELLO => Self::Hello {
                 node: u64::from_be_bytes(take(&mut rest)?),
-                slot: u32::from_be_bytes(take(&mut rest)?),
+                slot: u32::from_be_bytes(take(&mut rest)?).try_into()?,
             },
             WELCOME => Self::Welcome { node: u64::from_be_bytes(take(&mut rest)?) },
             SUBSCRIBE => Self::Subscribe(take_channel(&mut rest)?),
@@ -185,9 +189,13 @@ mod tests {
 
     use super::*;
 
+    fn any_slot() -> impl Strategy<Value = SlotId> {
+        any::<u8>().prop_map(|number| SlotId::try_from(u32::from(number)).unwrap())
+    }
+
     fn any_frame() -> impl Strategy<Value = Frame> {
         prop_oneof![
-            (any::<u64>(), any::<u32>()).prop_map(|(node, slot)| Frame::Hello { node, slot }),
+            (any::<u64>(), any_slot()).prop_map(|(node, slot)| Frame::Hello { node, slot }),
             any::<u64>().prop_map(|node| Frame::Welcome { node }),
             any::<String>().prop_map(Frame::Subscribe),
             any::<String>().prop_map(Frame::Unsubscribe),
@@ -228,7 +236,7 @@ mod tests {
         let longest_name = "x".repeat(usize::from(u16::MAX));
         let request = Frame::Subscribe(longest_name).encode().unwrap();
         assert_eq!(request.len(), LENGTH + MAX_REQUEST);
-        let hello = Frame::Hello { node: 1, slot: 2 }.encode().unwrap();
+        let hello = Frame::Hello { node: 1, slot: SlotId::FIRST }.encode().unwrap();
         assert_eq!(hello.len(), LENGTH + MAX_GREETING);
         let payload = vec![0; MAX_FRAME];
         assert!(matches!(message("c", &payload), Err(FrameError::TooLarge(_))));
@@ -236,5 +244,8 @@ mod tests {
         assert_eq!(Frame::decode(&[SYNC, 0]), Err(FrameError::Long));
         assert_eq!(Frame::decode(&[99]), Err(FrameError::Unknown(99)));
         assert_eq!(Frame::decode(&[SUBSCRIBE, 0, 1, 0xff]), Err(FrameError::NotText));
+        let no_slot = [&[HELLO][..], &[0; 8], &256_u32.to_be_bytes()].concat();
+        let error = SlotId::try_from(256).unwrap_err();
+        assert_eq!(Frame::decode(&no_slot), Err(FrameError::Slot(error)));
     }
 }

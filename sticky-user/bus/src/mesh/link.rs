@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use sticky_contract::SlotId;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -21,7 +22,6 @@ use tracing::{debug, warn};
 use super::frame::{Frame, MAX_FRAME, MAX_GREETING};
 use super::local::Local;
 use super::stream::read;
-use crate::backlog::Backlogs;
 use crate::backoff::Backoff;
 
 /// How often a link says that it is there while it waits for clients to have capacity.
@@ -41,7 +41,7 @@ type Unanswered = Mutex<VecDeque<Vec<oneshot::Sender<()>>>>;
 
 /// Keeps a link to `slot`, whose socket is at `path`, until nobody commands it any more.
 pub(super) async fn keep(
-    slot: u32,
+    slot: SlotId,
     path: PathBuf,
     local: Arc<Local>,
     mut commands: UnboundedReceiver<Command>,
@@ -64,14 +64,14 @@ pub(super) async fn keep(
                 };
                 let ended = link.run(stream, &mut commands).await;
                 is_live.store(false, Ordering::Relaxed);
-                debug!(slot, "a link of the bus is closed: {ended:?}");
+                debug!(%slot, "a link of the bus is closed: {ended:?}");
                 if let Some((node, since)) = link.publisher.into_inner() {
                     last = Some(node);
                     lasted = since.elapsed();
                 }
             }
             // The socket belongs to the slot: without it there is neither worker nor supervisor.
-            Err(error) => debug!(slot, "cannot reach {}: {error}", path.display()),
+            Err(error) => debug!(%slot, "cannot reach {}: {error}", path.display()),
         }
         // A path has no event to wait for, and a peer that closes each link is not to keep this one busy.
         #[expect(clippy::disallowed_methods, reason = "between attempts")]
@@ -81,7 +81,7 @@ pub(super) async fn keep(
 
 /// A link while it is open.
 struct OpenLink<'a> {
-    slot: u32,
+    slot: SlotId,
     local: &'a Local,
     is_live: &'a AtomicBool,
     /// The worker that was heard before.
@@ -137,10 +137,10 @@ impl OpenLink<'_> {
 
     /// The worker that closed the last link is there still: it has given this worker up in between.
     fn missed(&self) {
-        let clients = Backlogs::of_this_process().end_all();
+        let clients = self.local.backlogs.end_all();
         if let Some(times) = self.local.log.missed.count() {
             warn!(
-                slot = self.slot,
+                slot = %self.slot,
                 "a worker closed its link to this one, which did not read for too long ({times} \
                  times): what it said meanwhile is missed here; {clients} clients are \
                  disconnected, so that they know"
@@ -235,7 +235,7 @@ impl OpenLink<'_> {
 
     fn unexpected(&self) {
         if let Some(times) = self.local.log.unexpected.count() {
-            debug!(slot = self.slot, "{times} responses came to nothing that was asked");
+            debug!(slot = %self.slot, "{times} responses came to nothing that was asked");
         }
     }
 }

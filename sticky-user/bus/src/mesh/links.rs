@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::link::{self, Command};
 use super::local::Local;
 use super::membership::Membership;
+use sticky_contract::SlotId;
 use sticky_contract::lease::AcceptLease;
 
 /// How long to wait for workers that do not answer. Workers that run answer at once.
@@ -31,7 +32,7 @@ pub(super) struct Links {
 /// A link, whose task keeps it open.
 #[derive(Debug)]
 struct Link {
-    slot: u32,
+    slot: SlotId,
     commands: UnboundedSender<Command>,
     /// The other worker has answered.
     is_live: Arc<AtomicBool>,
@@ -42,7 +43,7 @@ impl Links {
     /// dropped or the worker leaves.
     pub(super) fn open(
         local: Arc<Local>,
-        peers: impl Iterator<Item = (u32, PathBuf)>,
+        peers: impl Iterator<Item = (SlotId, PathBuf)>,
         lease: &AcceptLease,
         membership: &Membership,
     ) -> Self {
@@ -68,7 +69,7 @@ impl Links {
     }
 
     /// The slots whose workers have answered.
-    pub(super) fn live(&self) -> HashSet<u32> {
+    pub(super) fn live(&self) -> HashSet<SlotId> {
         self.links.iter().filter(|link| link.is_live()).map(|link| link.slot).collect()
     }
 

@@ -51,11 +51,13 @@ use self::local::Local;
 use self::membership::Membership;
 use self::publisher::Publisher;
 use self::request::Request;
+use crate::backlog::Backlogs;
 use crate::error::Error;
 use crate::health::{Health, HealthReporter};
 use crate::mesh_sockets;
 use crate::namespaces::Namespaces;
 use sticky_contract::lease::AcceptLease;
+use sticky_contract::{SlotCount, SlotId};
 
 /// This worker's place in the mesh.
 #[derive(Debug)]
@@ -63,9 +65,9 @@ pub(crate) struct Place {
     /// Where the sockets of all slots are.
     pub(crate) directory: PathBuf,
     /// This worker's slot.
-    pub(crate) slot: u32,
+    pub(crate) slot: SlotId,
     /// The number of slots.
-    pub(crate) slots: u32,
+    pub(crate) slots: SlotCount,
 }
 
 /// The embedded bus. Clones share the links.
@@ -79,12 +81,13 @@ pub(crate) struct Mesh {
 
 impl Mesh {
     /// Joins the mesh; returns when the workers that run know of this one, or at once when another
-    /// worker of the slot has the accept lease. `listener` is the socket of this worker's slot. Needs a
-    /// tokio runtime.
+    /// worker of the slot has the accept lease. `listener` is the socket of this worker's slot, `backlogs`
+    /// are of its clients. Needs a tokio runtime.
     pub(crate) async fn join(
         place: &Place,
         listener: OwnedFd,
         lease: &AcceptLease,
+        backlogs: &Backlogs,
     ) -> Result<Self, Error> {
         let health = HealthReporter::default();
         let membership = Membership::default();
@@ -95,8 +98,8 @@ impl Mesh {
         listener.set_nonblocking(true).map_err(Error::Socket)?;
         let listener = UnixListener::from_std(listener).map_err(Error::Socket)?;
 
-        let local = Arc::new(Local::new(node, place.slot));
-        let others = (0..place.slots).filter(|slot| *slot != place.slot);
+        let local = Arc::new(Local::new(node, place.slot, backlogs));
+        let others = place.slots.iter().filter(|slot| *slot != place.slot);
         let peers = others.map(|slot| (slot, mesh_sockets::path(&place.directory, slot)));
         let links = Arc::new(Links::open(Arc::clone(&local), peers, lease, &membership));
         let mesh = Self { publisher, links, local, health };
@@ -144,7 +147,7 @@ impl Mesh {
         channel: &str,
         content: &impl Serialize,
     ) -> Result<(), Error> {
-        if self.publisher.slots > 1 {
+        if self.publisher.has_others() {
             let message = frame::message_of(channel, content)?;
             self.publisher.publish(channel, message).await;
         }

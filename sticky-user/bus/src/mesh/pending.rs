@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 use socketioxide_core::Sid;
 use socketioxide_core::adapter::remote_packet::{Response, ResponseType};
 use socketioxide_redis::read_req_id;
+use sticky_contract::SlotId;
 
 use super::request::{Kind, Request};
 use super::stand_ins::StandIns;
@@ -34,7 +35,7 @@ struct State {
     by_age: VecDeque<(Instant, Sid)>,
     /// By slot, the worker that has gone last: what it is asked all the same, while its other link is
     /// not known to be closed, is stood in for at once.
-    gone: HashMap<u32, u64>,
+    gone: HashMap<SlotId, u64>,
 }
 
 /// What is owed to one request.
@@ -83,7 +84,7 @@ impl PendingResponses {
     }
 
     /// `node`, which served `slot`, has gone: what it owed is to be stood in for.
-    pub(super) fn gone(&self, slot: u32, node: u64) -> Vec<StandIns> {
+    pub(super) fn gone(&self, slot: SlotId, node: u64) -> Vec<StandIns> {
         let mut state = self.lock();
         state.gone.insert(slot, node);
         let mut stand_ins = Vec::new();

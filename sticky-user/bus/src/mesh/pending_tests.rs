@@ -3,6 +3,7 @@ use socketioxide_core::adapter::BroadcastOptions;
 use socketioxide_core::adapter::remote_packet::{RequestOut, RequestTypeOut};
 use socketioxide_core::packet::Packet;
 use socketioxide_core::{Uid, Value};
+use sticky_contract::SlotCount;
 use tokio::sync::mpsc;
 
 use super::*;
@@ -64,7 +65,7 @@ async fn one_that_announced_more_acks_than_it_can_owe_owes_none() {
     let pending = PendingResponses::default();
     assert_eq!(pending.expect(request, vec![7]), []);
     assert!(!pending.received(7, &responses, &count(id, u32::MAX)));
-    for stand_ins in pending.gone(3, 7) {
+    for stand_ins in pending.gone(SlotId::FIRST, 7) {
         stand_ins.deliver(&subscriptions);
     }
     let stood_in = heard.recv().await.unwrap().1;
@@ -80,7 +81,7 @@ async fn what_is_stood_in_for_is_made_when_there_is_room_for_it() {
     let pending = PendingResponses::default();
     assert_eq!(pending.expect(request, vec![7]), []);
     assert!(pending.received(7, &responses, &count(id, MAX_ACKS)));
-    for stand_ins in pending.gone(3, 7) {
+    for stand_ins in pending.gone(SlotId::FIRST, 7) {
         stand_ins.deliver(&subscriptions);
     }
     for _ in 0..3 {
@@ -92,8 +93,9 @@ async fn what_is_stood_in_for_is_made_when_there_is_room_for_it() {
 #[test]
 fn what_is_remembered_is_bounded() {
     let pending = PendingResponses::default();
-    for node in 0..1000 {
-        pending.gone(u32::try_from(node % 3).unwrap(), node);
+    let slots = SlotCount::new(3).unwrap();
+    for (node, slot) in (0..1000).zip(slots.iter().cycle()) {
+        pending.gone(slot, node);
     }
     assert_eq!(pending.lock().gone.len(), 3);
     let stand_ins = pending.expect(asked(RequestTypeOut::AllRooms), vec![999]);

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sticky_contract::{SlotCount, SlotId};
 use tokio::sync::Notify;
 use tokio::task::consume_budget;
 use tokio::time::sleep;
@@ -23,7 +24,7 @@ pub(super) const STUCK_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Publisher {
     pub(super) node: u64,
     /// How many slots there are.
-    pub(super) slots: u32,
+    pub(super) slots: SlotCount,
     pub(super) health: HealthReporter,
     pub(super) membership: Membership,
     pub(super) log: PublisherLog,
@@ -49,7 +50,7 @@ pub(super) struct PublisherLog {
 impl Publisher {
     pub(super) fn new(
         node: u64,
-        slots: u32,
+        slots: SlotCount,
         health: HealthReporter,
         membership: Membership,
     ) -> Self {
@@ -68,9 +69,14 @@ impl Publisher {
         }
     }
 
+    /// Whether there are other slots, whose workers may hear this one.
+    pub(super) fn has_others(&self) -> bool {
+        self.slots.get() > 1
+    }
+
     /// Waits until the workers of these slots hear this one, and until all that do have said which channels
     /// they want.
-    pub(super) async fn heard_by(&self, slots: HashSet<u32>) {
+    pub(super) async fn heard_by(&self, slots: HashSet<SlotId>) {
         loop {
             let settled = self.settled.notified();
             tokio::pin!(settled);
@@ -83,7 +89,7 @@ impl Publisher {
         }
     }
 
-    fn have_settled(&self, slots: &HashSet<u32>) -> bool {
+    fn have_settled(&self, slots: &HashSet<SlotId>) -> bool {
         let subscribers = self.lock();
         let is_there = |slot| subscribers.all().any(|one| one.slot == slot);
         subscribers.all().all(|one| one.is_synced) && slots.iter().copied().all(is_there)
@@ -107,7 +113,7 @@ impl Publisher {
                 self.lock().put(channel, message, reservation)
             }
         };
-        if reached == 0 && self.membership.is_over() && self.slots > 1 {
+        if reached == 0 && self.membership.is_over() && self.has_others() {
             // It has left, and the others go on without it.
             self.health.dropped(1);
         }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sticky_contract::SlotId;
 use tokio::io::BufReader;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
@@ -72,7 +73,7 @@ impl Publisher {
 
     /// Serves the workers that open a link, for ever.
     async fn accept(self: &Arc<Self>, listener: &UnixListener) {
-        let most = self.slots as usize + MORE_NEWCOMERS;
+        let most = self.slots.get() as usize + MORE_NEWCOMERS;
         let mut newcomers = Newcomers { most, waiting: VecDeque::new() };
         loop {
             match listener.accept().await {
@@ -136,24 +137,24 @@ impl Publisher {
     }
 
     /// Counts what a link took with it, and tells if it is more than to be expected.
-    fn tell(&self, slot: u32, ended: &Ended, lost: u64) {
+    fn tell(&self, slot: SlotId, ended: &Ended, lost: u64) {
         self.health.dropped(lost);
         match ended {
             Ended::Stuck => {
                 if let Some(times) = self.log.stuck.count() {
                     warn!(
-                        slot,
+                        %slot,
                         "a worker has read nothing for {STUCK_TIMEOUT:?} while senders waited for it \
                          ({times} times): its link is closed, and {lost} messages to it are lost"
                     );
                 }
             }
             Ended::Leaving if lost > 0 => {
-                warn!(slot, "this worker leaves, and {lost} messages to another are not read");
+                warn!(%slot, "this worker leaves, and {lost} messages to another are not read");
             }
-            Ended::Leaving => debug!(slot, "this worker leaves"),
+            Ended::Leaving => debug!(%slot, "this worker leaves"),
             Ended::Closed(closed) => {
-                debug!(slot, "a worker no longer hears this one: {closed:?}; {lost} lost");
+                debug!(%slot, "a worker no longer hears this one: {closed:?}; {lost} lost");
             }
         }
     }
@@ -163,12 +164,12 @@ impl Publisher {
     async fn greeted(
         &self,
         reader: &mut BufReader<OwnedReadHalf>,
-    ) -> Result<Option<(u64, u32)>, String> {
+    ) -> Result<Option<(u64, SlotId)>, String> {
         match timeout(HELLO_TIMEOUT, read(reader, MAX_GREETING)).await {
-            Ok(Ok(Some(Frame::Hello { node, slot }))) if slot < self.slots => {
+            Ok(Ok(Some(Frame::Hello { node, slot }))) => {
+                let slot = self.slots.slot(slot.get()).map_err(|error| error.to_string())?;
                 Ok(Some((node, slot)))
             }
-            Ok(Ok(Some(Frame::Hello { slot, .. }))) => Err(format!("there is no slot {slot}")),
             Ok(Ok(Some(_))) => Err("its opener did not say who it is".into()),
             Ok(Ok(None)) => Ok(None),
             Ok(Err(error)) => Err(format!("its opener spoke nonsense: {error}")),
@@ -178,7 +179,7 @@ impl Publisher {
 
     fn enter(&self, subscriber: Subscriber) -> Result<u64, String> {
         // One per slot; more only while the end of a worker's link is not noticed yet.
-        let most = 2 * self.slots as usize + 16;
+        let most = 2 * self.slots.get() as usize + 16;
         self.change(|subscribers| {
             if subscribers.len() < most {
                 Ok(subscribers.add(subscriber))

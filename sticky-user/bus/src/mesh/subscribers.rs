@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use sticky_contract::SlotId;
 use tokio_util::sync::DropGuard;
 
 use super::budget::Reservation;
@@ -30,7 +31,7 @@ pub(super) struct Subscribers {
 #[derive(Debug)]
 pub(super) struct Subscriber {
     pub(super) node: u64,
-    pub(super) slot: u32,
+    pub(super) slot: SlotId,
     pub(super) queue: queue::Sender,
     /// It has said which channels it wants.
     pub(super) is_synced: bool,
@@ -111,7 +112,7 @@ impl Subscribers {
 }
 
 impl Subscriber {
-    pub(super) fn new(node: u64, slot: u32, queue: queue::Sender, open: DropGuard) -> Self {
+    pub(super) fn new(node: u64, slot: SlotId, queue: queue::Sender, open: DropGuard) -> Self {
         let channels = HashSet::new();
         Self {
             node,
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn what_one_wants_is_bounded() {
         let open = CancellationToken::new();
-        let mut subscriber = Subscriber::new(1, 2, queue::new().0, open.drop_guard());
+        let mut subscriber = Subscriber::new(1, SlotId::FIRST, queue::new().0, open.drop_guard());
         let name = |number: usize| format!("{number:01000}");
         let most = MAX_NAMES / (1000 + CHANNEL);
         assert!((0..most).all(|number| subscriber.subscribe(name(number))));

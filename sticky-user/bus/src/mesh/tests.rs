@@ -6,6 +6,7 @@ mod pressure;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use futures_core::Stream;
+use sticky_contract::PerSlot;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -15,15 +16,25 @@ use super::*;
 /// A supervisor's part: a socket per slot.
 struct Slots {
     directory: TempDir,
-    sockets: Vec<StdListener>,
+    sockets: PerSlot<StdListener>,
 }
 
 impl Slots {
     fn open(slots: u32) -> Self {
         let directory = TempDir::new().unwrap();
         let bind = |slot| StdListener::bind(mesh_sockets::path(directory.path(), slot)).unwrap();
-        let sockets = (0..slots).map(bind).collect();
+        let sockets = PerSlot::new(SlotCount::new(slots).unwrap(), bind);
         Self { directory, sockets }
+    }
+
+    fn slot(&self, number: u32) -> SlotId {
+        self.sockets.count().slot(number).unwrap()
+    }
+
+    fn place(&self, slot: u32) -> (Place, StdListener) {
+        let (slot, slots) = (self.slot(slot), self.sockets.count());
+        let place = Place { directory: self.directory.path().into(), slot, slots };
+        (place, self.sockets[slot].try_clone().unwrap())
     }
 
     async fn join(&self, slot: u32) -> Mesh {
@@ -31,10 +42,8 @@ impl Slots {
     }
 
     async fn join_with(&self, slot: u32, lease: &AcceptLease) -> Mesh {
-        let slots = u32::try_from(self.sockets.len()).unwrap();
-        let place = Place { directory: self.directory.path().into(), slot, slots };
-        let socket = self.sockets[slot as usize].try_clone().unwrap();
-        Mesh::join(&place, socket.into(), lease).await.unwrap()
+        let (place, socket) = self.place(slot);
+        Mesh::join(&place, socket.into(), lease, &Backlogs::default()).await.unwrap()
     }
 
     /// The lease of one of several workers that share one.
@@ -46,16 +55,15 @@ impl Slots {
 
     /// A worker in a runtime of its own, which takes its links with it when it dies.
     fn worker(&self, slot: u32, channel: &'static str) -> Worker {
-        let slots = u32::try_from(self.sockets.len()).unwrap();
-        let place = Place { directory: self.directory.path().into(), slot, slots };
-        let socket = self.sockets[slot as usize].try_clone().unwrap();
+        let (place, socket) = self.place(slot);
         let (ready, is_ready) = std::sync::mpsc::channel();
         let (end, ended) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
                 let lease = AcceptLease::unshared();
-                let mesh = Mesh::join(&place, socket.into(), &lease).await.unwrap();
+                let mesh =
+                    Mesh::join(&place, socket.into(), &lease, &Backlogs::default()).await.unwrap();
                 let _messages = mesh.subscribe(channel.into(), 8).await;
                 ready.send(()).unwrap();
                 let _ = ended.await;

@@ -16,6 +16,7 @@ use super::losses::Losses;
 use super::receive_queue::ReceiveQueues;
 use super::state_reporter::StateReporter;
 use super::urls::RedisUrls;
+use crate::backlog::Backlogs;
 use crate::health::{Health, HealthReporter};
 use crate::namespaces::Namespaces;
 
@@ -34,13 +35,13 @@ pub(crate) struct RedisBus {
 
 impl RedisBus {
     /// Connects. A server that does not answer is no error: it is tried on, and until it answers
-    /// broadcasts reach this worker's clients only.
-    pub(crate) fn connect(urls: &RedisUrls) -> Self {
+    /// broadcasts reach this worker's clients, whose `backlogs` these are, only.
+    pub(crate) fn connect(urls: &RedisUrls, backlogs: &Backlogs) -> Self {
         let health = HealthReporter::default();
         let losses = Arc::new(Losses::new(health.clone()));
         let shared = Arc::new(Shared {
             urls: urls.clone(),
-            receive_queues: Arc::new(ReceiveQueues::new(Arc::clone(&losses))),
+            receive_queues: Arc::new(ReceiveQueues::new(Arc::clone(&losses), backlogs)),
             state: watch::Sender::new(ConnectionState::Connecting),
             changes: watch::Sender::new(0),
             counted: OnceLock::new(),

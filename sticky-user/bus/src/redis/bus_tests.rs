@@ -26,7 +26,7 @@ async fn until(bus: &RedisBus, is: impl FnMut(&Health) -> bool) -> Health {
 async fn bus_on(urls: String) -> RedisBus {
     let urls: RedisUrls = urls.parse().unwrap();
     urls.check().await.unwrap();
-    let bus = RedisBus::connect(&urls);
+    let bus = RedisBus::connect(&urls, &Backlogs::default());
     until(&bus, |health| health.up).await;
     bus
 }

@@ -194,6 +194,7 @@ impl fmt::Debug for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backlog::Backlogs;
     use crate::health::HealthReporter;
     use crate::redis::RedisUrls;
     use crate::redis::fake::Fake;
@@ -205,7 +206,7 @@ mod tests {
             let fake = Fake::start().await;
             let urls: RedisUrls = format!("redis://127.0.0.1:{}", fake.port()).parse().unwrap();
             let losses = Arc::new(Losses::new(HealthReporter::default()));
-            let receive_queues = Arc::new(ReceiveQueues::new(losses));
+            let receive_queues = Arc::new(ReceiveQueues::new(losses, &Backlogs::default()));
             let link = Connection::open(urls.first(), commands, receive_queues).await.unwrap();
             let channels = ["a".to_owned(), "b".to_owned()];
             link.subscribe(&channels).await.unwrap();

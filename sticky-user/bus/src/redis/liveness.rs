@@ -102,6 +102,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::backlog::Backlogs;
     use crate::health::HealthReporter;
     use crate::redis::losses::Losses;
 
@@ -112,7 +113,8 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_is_sent_away_unasked_has_to_come_anew() {
-        let receive_queues = ReceiveQueues::new(Arc::new(Losses::new(HealthReporter::default())));
+        let losses = Arc::new(Losses::new(HealthReporter::default()));
+        let receive_queues = ReceiveQueues::new(losses, &Backlogs::default());
         let liveness = Liveness::default();
         liveness.leave(&["a".into()]);
         liveness.hear(push(PushKind::SSubscribe, &["a"]), &receive_queues);

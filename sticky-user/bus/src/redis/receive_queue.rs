@@ -28,6 +28,7 @@ pub(super) struct ReceiveQueues {
     channels: RwLock<HashMap<String, UnboundedSender<Received>>>,
     capacity: Arc<Semaphore>,
     losses: Arc<Losses>,
+    backlogs: Backlogs,
     pub(super) namespaces: Namespaces,
 }
 
@@ -38,12 +39,13 @@ struct Received {
 }
 
 impl ReceiveQueues {
-    pub(super) fn new(losses: Arc<Losses>) -> Self {
+    pub(super) fn new(losses: Arc<Losses>, backlogs: &Backlogs) -> Self {
         Self {
             channels: RwLock::default(),
             capacity: Arc::new(Semaphore::new(CAPACITY)),
             losses,
-            namespaces: Namespaces::default(),
+            backlogs: backlogs.clone(),
+            namespaces: Namespaces::new(backlogs.clone()),
         }
     }
 
@@ -53,7 +55,7 @@ impl ReceiveQueues {
         let (at_hand, messages) = mpsc::channel(AT_HAND);
         self.write().insert(channel.to_owned(), queue);
         let (channel, namespaces) = (channel.to_owned(), self.namespaces.clone());
-        let all = Arc::clone(&self.capacity);
+        let (all, backlogs) = (Arc::clone(&self.capacity), self.backlogs.clone());
         tokio::spawn(async move {
             while let Some(Received { message, permit }) = waiting.recv().await {
                 match namespaces.of_channel(&channel) {
@@ -62,7 +64,7 @@ impl ReceiveQueues {
                     None => {}
                 }
                 drop(permit);
-                Backlogs::of_this_process().set_pressed(is_scarce(&all));
+                backlogs.set_pressed(is_scarce(&all));
             }
         });
         MessageStream::new(messages)
@@ -95,10 +97,10 @@ impl ReceiveQueues {
                 "it came faster than this worker could handle it; all its clients are disconnected, \
                  so that they know",
             );
-            Backlogs::of_this_process().end_all();
+            self.backlogs.end_all();
         }
         if is_scarce(&self.capacity) {
-            Backlogs::of_this_process().set_pressed(true);
+            self.backlogs.set_pressed(true);
         }
     }
 
@@ -121,7 +123,10 @@ mod tests {
     use std::future::poll_fn;
     use std::pin::Pin;
 
+    use socketioxide_core::Sid;
+
     use super::*;
+    use crate::backlog::Backlog;
     use crate::health::HealthReporter;
 
     async fn next(stream: &mut MessageStream<ChanItem>) -> Option<ChanItem> {
@@ -131,7 +136,11 @@ mod tests {
     #[tokio::test]
     async fn messages_wait_in_order_until_there_is_no_capacity() {
         let health = HealthReporter::default();
-        let receive_queues = ReceiveQueues::new(Arc::new(Losses::new(health.clone())));
+        let losses = Arc::new(Losses::new(health.clone()));
+        let backlogs = Backlogs::default();
+        let client = Backlog::new(&backlogs);
+        client.named(Sid::new());
+        let receive_queues = ReceiveQueues::new(losses, &backlogs);
         let mut stream = receive_queues.open("a");
         let messages = 20_000_u32;
         for number in 0..messages {
@@ -141,7 +150,7 @@ mod tests {
         for number in 0..messages {
             assert_eq!(next(&mut stream).await, Some(("a".into(), number.to_be_bytes().into())));
         }
-        assert_eq!(health.watch().borrow().dropped, 0);
+        assert!(health.watch().borrow().dropped == 0 && !client.is_given_up());
 
         let large = vec![1; CAPACITY / 4];
         for _ in 0..8 {
@@ -149,6 +158,7 @@ mod tests {
         }
         let dropped = health.watch().borrow().dropped;
         assert!((4..=5).contains(&dropped), "{dropped}");
+        assert!(client.is_given_up(), "it has to know");
         for _ in dropped..8 {
             assert_eq!(next(&mut stream).await, Some(("a".into(), large.clone())));
         }

@@ -8,7 +8,6 @@ use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::http::request::Parts;
 use axum::http::{self, HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use sticky_bus::backlog::{Backlog, Backlogs};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
@@ -110,7 +109,7 @@ impl SessionLayer {
         let (websocket, abandoned) = match session {
             Known::Here(session) => self.upgrade_of(&session, &uri),
             // The engine drops it.
-            Known::Ended | Known::Unknown => (refused(), None),
+            Known::Ended | Known::Unknown => (self.refused(), None),
         };
         // The engine knows the session's own head, and drops this one only at the end.
         let (mut head, ()) = http::Request::new(()).into_parts();
@@ -122,7 +121,7 @@ impl SessionLayer {
     /// client would hear nothing more. A second one, which the engine refuses, does not.
     fn upgrade_of(&self, session: &Arc<Session>, uri: &Uri) -> (Arc<Websocket>, Option<Abandoned>) {
         let Some(websocket) = session.upgrades(self.registry.joining.token()) else {
-            return (refused(), None);
+            return (self.refused(), None);
         };
         let (uri, engine) = (polling::uri_of(uri), Arc::clone(&self.engine));
         let abandoned = move || {
@@ -131,6 +130,11 @@ impl SessionLayer {
             }
         };
         (websocket, Some(Box::new(abandoned)))
+    }
+
+    /// A WebSocket that the engine refuses.
+    fn refused(&self) -> Arc<Websocket> {
+        Websocket::upgrading(self.registry.backlog(), TaskTracker::new().token())
     }
 
     async fn take(
@@ -222,10 +226,4 @@ fn keep(head: &mut Parts, session: &Arc<Session>) {
         head.extensions.insert(OriginalUri(compact_uri(&uri)));
     }
     head.extensions.insert(Arc::clone(session));
-}
-
-/// A WebSocket that the engine refuses.
-fn refused() -> Arc<Websocket> {
-    let nobodys = Backlog::new(&Backlogs::of_this_process());
-    Websocket::upgrading(nobodys, TaskTracker::new().token())
 }

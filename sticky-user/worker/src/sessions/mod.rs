@@ -19,7 +19,6 @@ use axum::Router;
 use axum::routing::any;
 use socketioxide::adapter::Adapter;
 use socketioxide::{SocketIo, SocketIoBuilder};
-use sticky_bus::backlog::Backlogs;
 
 use self::engine::Nothing;
 use self::layer::SessionLayer;
@@ -62,9 +61,10 @@ impl Worker {
     ) -> (Router, SocketIo<A>) {
         let (engine, io) = socketio.build_with_inner_svc(Nothing);
         let config = &io.config().engine_config;
-        Backlogs::of_this_process().fit(config.max_buffer_size);
+        self.backlogs.fit(config.max_buffer_size);
         let drain = self.drain.clone();
-        let registry = Arc::new(Registry::new(self.draining(), self.lease.clone()));
+        let backlogs = self.backlogs.clone();
+        let registry = Arc::new(Registry::new(self.draining(), self.lease.clone(), backlogs));
         let layer = SessionLayer::new(
             Arc::new(engine),
             config.max_payload,

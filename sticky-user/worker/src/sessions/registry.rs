@@ -18,6 +18,7 @@ const MOST_ENDED: usize = 65_536;
 pub(super) struct Registry {
     draining: Draining,
     lease: AcceptLease,
+    backlogs: Backlogs,
     /// Sessions over a WebSocket whose client has not joined, or goes over to it.
     pub(super) joining: TaskTracker,
     /// Sessions whose requests may still come.
@@ -48,10 +49,11 @@ pub(super) enum Known {
 }
 
 impl Registry {
-    pub(super) fn new(draining: Draining, lease: AcceptLease) -> Self {
+    pub(super) fn new(draining: Draining, lease: AcceptLease, backlogs: Backlogs) -> Self {
         Self {
             draining,
             lease,
+            backlogs,
             joining: TaskTracker::new(),
             polling: TaskTracker::new(),
             book: Mutex::default(),
@@ -65,10 +67,14 @@ impl Registry {
 
     /// A client opens a session over a WebSocket.
     pub(super) fn open_websocket(self: &Arc<Self>) -> (Arc<Session>, Arc<Websocket>) {
-        let backlog = Backlog::new(&Backlogs::of_this_process());
-        let websocket = Websocket::opening(backlog, self.joining.token());
+        let websocket = Websocket::opening(self.backlog(), self.joining.token());
         let session = self.enter(|number| Session::over(&websocket, number, self));
         (session, websocket)
+    }
+
+    /// Of a session that is not joined yet, or will never be.
+    pub(super) fn backlog(&self) -> Arc<Backlog> {
+        Backlog::new(&self.backlogs)
     }
 
     fn enter(&self, open: impl FnOnce(u64) -> Session) -> Arc<Session> {

@@ -8,7 +8,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::registry::Registry;
 use crate::websocket::Websocket;
-use sticky_bus::backlog::{Backlog, Backlogs};
+use sticky_bus::backlog::Backlog;
 
 /// Travels with the request that opens the session, and so lives as long as the engine knows it.
 #[derive(Debug)]
@@ -38,8 +38,7 @@ impl Session {
     /// Its client polls.
     pub(super) fn polling(number: u64, registry: &Arc<Registry>) -> Self {
         let polling = Some(registry.polling.token());
-        let backlog = Backlog::new(&Backlogs::of_this_process());
-        Self::new(number, registry, backlog, State { polling, ..State::default() })
+        Self::new(number, registry, registry.backlog(), State { polling, ..State::default() })
     }
 
     /// Its client has opened this WebSocket.

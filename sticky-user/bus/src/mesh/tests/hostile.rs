@@ -9,7 +9,16 @@ use super::super::frame::{Frame, MAX_FRAME};
 use super::*;
 
 async fn open(slots: &Slots, slot: u32) -> UnixStream {
-    UnixStream::connect(mesh_sockets::path(slots.directory.path(), slot)).await.unwrap()
+    let path = mesh_sockets::path(slots.directory.path(), slots.slot(slot));
+    UnixStream::connect(path).await.unwrap()
+}
+
+/// What a worker of that slot says first, be there one or not.
+fn hello(node: u64, slot: u32) -> Vec<u8> {
+    let mut bytes = Frame::Hello { node, slot: SlotId::FIRST }.encode().unwrap();
+    let at = bytes.len() - 4;
+    bytes.splice(at.., slot.to_be_bytes());
+    bytes
 }
 
 /// Waits until the other side closes it.
@@ -30,17 +39,18 @@ async fn works(a: &Mesh, b: &Mesh) {
 async fn nonsense_closes_the_link_and_no_more() {
     let slots = Slots::open(2);
     let (a, b) = tokio::join!(slots.join(0), slots.join(1));
-    let hello = |slot| Frame::Hello { node: 9, slot }.encode().unwrap();
-    let after_hello = |bytes: &[u8]| [&hello(1), bytes].concat();
+    let after_hello = |bytes: &[u8]| [&hello(9, 1), bytes].concat();
     for nonsense in [
         vec![0xff; 64],
         vec![0, 0, 0, 1, 99],
         vec![0; 4],
         vec![0, 0, 0, 1, 5],
         b"GET /".to_vec(),
-        hello(2),
+        hello(9, 2),
+        hello(9, 256),
+        hello(9, u32::MAX),
         after_hello(b"GET / HTTP/1.1"),
-        after_hello(&hello(1)),
+        after_hello(&hello(9, 1)),
     ] {
         let mut stream = open(&slots, 0).await;
         stream.write_all(&nonsense).await.unwrap();
@@ -54,8 +64,7 @@ async fn little_is_read_before_it_is_known_who_speaks() {
     let slots = Slots::open(2);
     let _a = slots.join(0).await;
     let length = u32::try_from(MAX_FRAME).unwrap().to_be_bytes();
-    let hello = Frame::Hello { node: 9, slot: 1 }.encode().unwrap();
-    for announced in [length.to_vec(), [&hello[..], &length].concat()] {
+    for announced in [length.to_vec(), [&hello(9, 1)[..], &length].concat()] {
         let mut stream = open(&slots, 0).await;
         stream.write_all(&announced).await.unwrap();
         closed(&mut stream).await;
@@ -85,7 +94,7 @@ async fn the_number_of_links_is_bounded() {
     let mut health = a.health();
     for node in 0..30 {
         let mut stream = open(&slots, 0).await;
-        stream.write_all(&Frame::Hello { node, slot: 1 }.encode().unwrap()).await.unwrap();
+        stream.write_all(&hello(node, 1)).await.unwrap();
         if node < 19 {
             until(&mut health, |health| u64::from(health.peers) == node + 2).await;
         } else {
@@ -102,7 +111,7 @@ async fn one_that_asks_and_does_not_read_is_no_longer_listened_to() {
     let slots = Slots::open(2);
     let (a, b) = tokio::join!(slots.join(0), slots.join(1));
     let mut stream = open(&slots, 0).await;
-    stream.write_all(&Frame::Hello { node: 9, slot: 1 }.encode().unwrap()).await.unwrap();
+    stream.write_all(&hello(9, 1)).await.unwrap();
     let asked = Frame::Sync.encode().unwrap().repeat(1 << 20);
     let all = timeout(Duration::from_secs(20), stream.write_all(&asked)).await;
     assert!(all.is_err(), "it waits: {all:?}");
@@ -113,7 +122,7 @@ async fn one_that_asks_and_does_not_read_is_no_longer_listened_to() {
 async fn one_that_closes_each_link_is_not_called_all_the_time() {
     let slots = Slots::open(2);
     let _a = slots.join(0).await;
-    let socket = slots.sockets[1].try_clone().unwrap();
+    let socket = slots.sockets[slots.slot(1)].try_clone().unwrap();
     socket.set_nonblocking(true).unwrap();
     let hostile = UnixListener::from_std(socket).unwrap();
     let mut calls = 0;
