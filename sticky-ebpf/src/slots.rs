@@ -26,6 +26,10 @@ impl SlotCount {
     };
 
     /// Checks the number.
+    ///
+    /// # Errors
+    ///
+    /// It is 0, or more than [`MAX_SLOTS`].
     #[expect(clippy::cast_possible_truncation, reason = "compared with MAX_SLOTS first")]
     pub const fn new(count: u32) -> Result<Self, SlotCountError> {
         if count > MAX_SLOTS {

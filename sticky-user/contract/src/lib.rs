@@ -8,6 +8,8 @@
 //!
 //! A program in another language keeps the same contract by itself.
 
+#![warn(clippy::missing_errors_doc)]
+
 mod inherited;
 pub mod lease;
 pub mod notify;

@@ -78,7 +78,7 @@ pub(super) struct Args {
     client_buffer: u32,
 
     /// How many connections each worker has at most; at the limit those that are idle are closed, and
-    /// whoever connects waits [default: as many as the limit of open files allows]
+    /// new clients wait until one ends [default: as many as the limit of open files allows]
     #[arg(long, value_name = "N", env = variable::MAX_CONNECTIONS)]
     max_connections: Option<NonZero<u32>>,
 

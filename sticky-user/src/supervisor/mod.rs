@@ -1,7 +1,7 @@
 //! Opens the slots and keeps a worker at each.
 //!
 //! A *slot* lives as long as the port is served; a *worker* is the process that serves it now.
-//! [`slot`] is the life of a slot as a pure state machine, `fleet` carries its wishes out. What one
+//! [`slot`] is the life of a slot as a pure state machine, `fleet` carries out what it decides. What one
 //! supervisor leaves to the next is held by the [`keeper`](crate::keeper).
 
 pub(crate) mod backoff;

@@ -18,6 +18,10 @@ pub struct Peer {
 }
 
 /// The other end of a connection.
+///
+/// # Errors
+///
+/// It is no Unix socket.
 pub fn peer(socket: &impl AsFd) -> io::Result<Peer> {
     let peer = getsockopt(socket, PeerCredentials)?;
     Ok(Peer { pid: Pid::from_raw(peer.pid()), uid: Uid::from_raw(peer.uid()) })
@@ -43,6 +47,10 @@ struct Control {
 
 /// Receives a datagram from a socket that has `SO_PASSCRED`, without waiting. Descriptors that came along
 /// are closed.
+///
+/// # Errors
+///
+/// `WouldBlock` when no datagram waits.
 pub fn receive(socket: impl AsFd, text: &mut [u8]) -> io::Result<Received> {
     let mut part = libc::iovec { iov_base: text.as_mut_ptr().cast(), iov_len: text.len() };
     // SAFETY: plain structs of integers and pointers, for which zeros are a value.

@@ -16,6 +16,10 @@ const MESSAGE: usize = 768;
 
 /// The two ends of a slot's socket: non-blocking, close-on-exec, and keeping messages apart. Not
 /// many more than `connections` are on their way from the first to the second at once.
+///
+/// # Errors
+///
+/// There are no descriptors for it.
 pub fn pair(connections: u16) -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
@@ -39,6 +43,10 @@ pub fn is_shut(error: &io::Error) -> bool {
 }
 
 /// Sends `connection`. See [`is_crowded`] for the errors that pass.
+///
+/// # Errors
+///
+/// The other end has closed, or takes no more at the moment (`WouldBlock`).
 pub fn send(socket: impl AsFd, connection: BorrowedFd<'_>) -> io::Result<()> {
     message::send(socket, &PAYLOAD, Some(connection))
 }
@@ -46,6 +54,10 @@ pub fn send(socket: impl AsFd, connection: BorrowedFd<'_>) -> io::Result<()> {
 /// Receives a connection, close-on-exec. `None` when the other end has closed; `WouldBlock` when
 /// none waits, also where an earlier holder of the socket has made it block; `InvalidData` when a
 /// message does not carry exactly one descriptor.
+///
+/// # Errors
+///
+/// Those above.
 pub fn receive(socket: impl AsFd) -> io::Result<Option<OwnedFd>> {
     let mut payload = PAYLOAD;
     match message::receive_waiting(socket, &mut payload)? {

@@ -1,5 +1,7 @@
 //! System calls that no crate wraps: the only crate with `unsafe`.
 
+#![warn(clippy::missing_errors_doc)]
+
 pub mod close_range;
 pub mod credentials;
 pub mod fd_passing;

@@ -11,6 +11,10 @@ use rustix::net::{
 
 /// Sends a message, with a descriptor or without. A receiver that has gone is an error, not a
 /// SIGPIPE.
+///
+/// # Errors
+///
+/// The receiver has gone, or takes no more at the moment (`WouldBlock`).
 pub fn send(
     socket: impl AsFd,
     payload: &[u8],
@@ -29,11 +33,19 @@ pub fn send(
 /// Receives a message into `payload`: its length, 0 when the other end has closed, and the
 /// descriptor that came with it, close-on-exec. `InvalidData` when it is longer, or carries more
 /// descriptors.
+///
+/// # Errors
+///
+/// The one above, and `WouldBlock` on a non-blocking socket on which no message waits.
 pub fn receive(socket: impl AsFd, payload: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
     receive_with(socket, payload, RecvFlags::empty())
 }
 
 /// The same, but `WouldBlock` where no message waits, also where the socket itself would block.
+///
+/// # Errors
+///
+/// Those of [`receive`].
 pub fn receive_waiting(
     socket: impl AsFd,
     payload: &mut [u8],

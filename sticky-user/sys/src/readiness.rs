@@ -45,6 +45,10 @@ impl<T: Steady> Deref for Watched<T> {
 }
 
 /// Lets the runtime tell when `descriptor` is ready. Needs a tokio runtime; panics without one.
+///
+/// # Errors
+///
+/// The kernel cannot watch such a descriptor: a file, for example.
 pub fn watch<T: Steady>(descriptor: T, interest: Interest) -> io::Result<Watched<T>> {
     // SAFETY: `T` is `OwnedFd` or `BorrowedFd`, which name one open descriptor for as long as they
     // live, and nobody can put another into the `AsyncFd`: from here on it is only read.

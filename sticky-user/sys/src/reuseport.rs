@@ -4,6 +4,10 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Attaches `program` to the group that `listener` belongs to.
+///
+/// # Errors
+///
+/// It is no program of this kind, or the listener is in no group.
 pub fn attach(listener: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
     let program = program.as_raw_fd();
     #[expect(clippy::cast_possible_truncation, reason = "the size of an int")]

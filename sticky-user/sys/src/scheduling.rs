@@ -11,6 +11,10 @@ struct Parameters {
 /// Lets the calling thread wait for its turn instead of displacing a thread that runs whenever there
 /// is something for it (`SCHED_BATCH`, [sched(7)](https://man7.org/linux/man-pages/man7/sched.7.html)).
 /// It needs no right. A thread for which somebody has chosen another policy is left as it is.
+///
+/// # Errors
+///
+/// The kernel refuses it: a sandbox may forbid the call.
 pub fn without_displacing() -> io::Result<()> {
     const CALLING: libc::pid_t = 0;
     // By their numbers: musl's functions refuse, since these calls concern a thread and not a process.

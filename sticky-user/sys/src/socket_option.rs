@@ -122,6 +122,10 @@ impl SocketOption {
     ];
 
     /// Its value; an error where the kernel or the socket has no such option.
+    ///
+    /// # Errors
+    ///
+    /// The kernel or the socket has no such option.
     pub fn get(self, of: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
         let mut value = vec![0; LONGEST];
         #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
@@ -146,6 +150,10 @@ impl SocketOption {
     }
 
     /// Gives a socket the value that [`SocketOption::get`] told of a new one.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses the value.
     pub fn reset(self, of: BorrowedFd<'_>, value_of_new: &[u8]) -> io::Result<()> {
         match (self.default, <[u8; 4]>::try_from(value_of_new)) {
             (Default::Halved, Ok(value)) => {

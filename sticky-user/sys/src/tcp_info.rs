@@ -5,6 +5,10 @@ use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// What the kernel knows of a TCP socket.
+///
+/// # Errors
+///
+/// It is no TCP socket.
 pub fn of(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
     // SAFETY: a plain struct of integers, for which zeros are a value.
     #[expect(unsafe_code, reason = "the kernel fills the struct in")]

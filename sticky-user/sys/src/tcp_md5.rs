@@ -26,6 +26,10 @@ struct TcpMd5Sig {
 }
 
 /// Demands a signature from every client of either family, or no longer does.
+///
+/// # Errors
+///
+/// The kernel knows no such signatures (`CONFIG_TCP_MD5SIG`).
 pub fn require_from_all(socket: &Socket, required: bool) -> io::Result<()> {
     let families: &[SocketAddr] = match socket.local_addr()?.as_socket() {
         Some(SocketAddr::V6(_)) => &[

@@ -100,7 +100,7 @@ pub(super) struct Fleet<'a> {
     parts: Parts,
     refused: Vec<Refused>,
     runtimes: PerSlot<SlotRuntime>,
-    inbox: UnboundedReceiver<FleetEvent>,
+    event_queue: UnboundedReceiver<FleetEvent>,
     events: UnboundedSender<FleetEvent>,
     phase: Phase,
     /// Whether everybody was told that all are ready.
@@ -133,7 +133,7 @@ impl<'a> Fleet<'a> {
             .iter()
             .map(|refusal| Refused { mode: refusal.mode, why: refusal.why() })
             .collect();
-        let (events, inbox) = unbounded_channel();
+        let (events, event_queue) = unbounded_channel();
         let limits = limits(settings);
         let watch = Watch::of(&*parts.steering, &events);
         Self {
@@ -141,7 +141,7 @@ impl<'a> Fleet<'a> {
             parts,
             refused,
             runtimes: PerSlot::new(settings.plan.mapping.slots(), |_| SlotRuntime::new(limits)),
-            inbox,
+            event_queue,
             events,
             phase: Phase::Starting,
             announced: false,
@@ -200,7 +200,7 @@ impl<'a> Fleet<'a> {
             let deadline = self.deadline();
             let Parts { signals, control, handover, .. } = &mut self.parts;
             tokio::select! {
-                Some(event) = self.inbox.recv() => self.on(event)?,
+                Some(event) = self.event_queue.recv() => self.on(event)?,
                 (slot, id, said) = notifications::next(&mut self.runtimes, &mut self.next_heard) => {
                     self.notified(slot, id, &said)?;
                 }
@@ -260,7 +260,7 @@ impl<'a> Fleet<'a> {
             || self.runtimes.values().any(|runtime| !runtime.workers.is_empty())
         {
             tokio::select! {
-                Some(event) = self.inbox.recv() => match event {
+                Some(event) = self.event_queue.recv() => match event {
                     FleetEvent::Exit { slot, id, .. } => {
                         self.runtimes[slot].workers.retain(|worker| worker.id != id);
                     }
