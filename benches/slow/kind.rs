@@ -52,14 +52,14 @@ impl Kind {
         })
     }
 
-    /// Bytes by which the worker may grow for one of them.
-    pub(crate) fn bound(self) -> u64 {
+    /// Kilobytes (1024 bytes) by which the worker may grow for one of them.
+    pub(crate) fn bound(self) -> f64 {
         match self {
-            Self::Nobody => 0,
-            Self::Head => 16 << 10,
-            Self::Body => 64 << 10,
+            Self::Nobody => 0.0,
+            Self::Head => 16.0,
+            Self::Body => 64.0,
             // hyper gathers 400 kB, and a piece more.
-            Self::Answer => 512 << 10,
+            Self::Answer => 512.0,
         }
     }
 }

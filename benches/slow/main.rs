@@ -56,5 +56,14 @@ fn main() -> Result<()> {
     report.say(&show::gone(&outcomes));
     report.data("outcomes", &outcomes)?;
     report.data("samples", &samples)?;
-    report.write()
+    report.write()?;
+    for sample in &samples {
+        let (kind, grown) = (sample.kind, sample.gone.map_or(0.0, |gone| gone.kilobytes));
+        ensure!(
+            grown <= kind.bound(),
+            "{kind}: the worker grew by {grown:.0} kB for each slow client, more than {} kB",
+            kind.bound()
+        );
+    }
+    Ok(())
 }
