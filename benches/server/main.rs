@@ -5,6 +5,8 @@
 //! sticky-bench-server stock SLOT    axum::serve with its defaults; the listener is standard input
 //! ```
 
+mod large;
+
 use std::env;
 use std::io::stdin;
 use std::net::{SocketAddr, TcpListener};
@@ -12,8 +14,10 @@ use std::os::fd::AsFd as _;
 
 use anyhow::{Context as _, Result, bail};
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
-use axum::routing::get;
+use axum::routing::{get, post};
+use large::Large;
 use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::adapter::{Adapter, Emitter};
@@ -70,5 +74,8 @@ fn routes(slot: SlotId, mode: String) -> Router {
         let text = format!(r#"{{"slot":{slot},"pid":{pid},"peer":"{peer}","mode":{mode}}}"#);
         ([("content-type", "application/json")], text)
     };
-    Router::new().route("/whoami", get(whoami))
+    Router::new()
+        .route("/whoami", get(whoami))
+        .route("/large", get(async || Body::from_stream(Large::new())))
+        .route("/taken", post(async |body: Bytes| body.len().to_string()))
 }
