@@ -55,7 +55,7 @@ pub(crate) async fn serve_one<S: Transport>(
             if let Poll::Ready(served) = Pin::new(&mut connection).poll(cx) {
                 return Poll::Ready(End::Served(served));
             }
-            match exchange.progress() {
+            match exchange.poll_progress(cx) {
                 // hyper waits for the next request: this makes it end.
                 Progress::Over if !waits => {
                     waits = true;
@@ -107,7 +107,7 @@ async fn answer(
     shared: Arc<Shared>,
     dismantle: Dismantle,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    exchange.begin(!request.body().is_end_stream());
+    let turn = exchange.begin(!request.body().is_end_stream());
     let connects = request.method() == Method::CONNECT;
     let extensions = request.extensions_mut();
     extensions.insert(ConnectInfo(peer));
@@ -115,7 +115,7 @@ async fn answer(
         extensions.insert(dismantle);
     }
     let window = shared.timeouts.body;
-    let request = request.map(|body| RequestBody::wrap(body, &exchange, window));
+    let request = request.map(|body| RequestBody::wrap(body, &turn, window));
     // Any time is good for a router; each call has one of its own, as axum does it.
     let mut response = match early {
         Some(early) => *early,
@@ -132,5 +132,5 @@ async fn answer(
         // The client connects anew for its next request, and gets to the next worker.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| ResponseBody::new(body, exchange)))
+    Ok(response.map(|body| ResponseBody::new(body, turn)))
 }

@@ -1,0 +1,1 @@
+//! Polls of sessions, which wait without hyper.
