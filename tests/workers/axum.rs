@@ -90,7 +90,7 @@ fn timeouts() -> Timeouts {
     let given: Vec<u64> = env::args().skip(1).filter_map(|one| one.parse().ok()).collect();
     let [head, idle, body, answer] = given[..] else { return Timeouts::default() };
     let time = Duration::from_millis;
-    Timeouts { head: time(head), idle: time(idle), body: time(body), answer: time(answer) }
+    Timeouts::default().head(time(head)).idle(time(idle)).body(time(body)).answer(time(answer))
 }
 
 /// An upgrade of the application's own.
