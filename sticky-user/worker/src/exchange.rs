@@ -27,6 +27,8 @@ const ANSWERED: u64 = 8;
 const FLUSHED: u64 = 16;
 /// The answer makes something else of the connection, which is slow or fast as that wants it.
 const UPGRADED: u64 = 32;
+/// The answer tells the client that the connection ends with it, which the client did not ask for.
+const CLOSES: u64 = 64;
 
 /// Above the flags: the number of the request on its connection.
 const ONE_MORE: u64 = 1 << 8;
@@ -102,9 +104,14 @@ impl Exchange {
         self.has(UPGRADED)
     }
 
-    /// Whether the handler did not read all of the request.
-    pub(crate) fn is_left(&self) -> bool {
-        self.has(LEFT)
+    /// This side ends the connection with the answer.
+    pub(crate) fn closes(&self) {
+        self.mark(CLOSES);
+    }
+
+    /// Whether the client may still be sending: something of this request, or the next one.
+    pub(crate) fn ends_unexpectedly(&self) -> bool {
+        self.has(LEFT | CLOSES)
     }
 
     /// Where it stands. What is left unread is told once.
@@ -326,6 +333,6 @@ mod tests {
         turn.read();
         turn.left();
         assert_eq!(flushed(&turn), Progress::Over);
-        assert!(!exchange.is_left());
+        assert!(!exchange.ends_unexpectedly());
     }
 }

@@ -82,7 +82,7 @@ pub(crate) async fn serve_one<S: Transport>(
     let mut stream = parts.io.into_inner();
     match served {
         Ok(()) if waits => return Some(stream.rewound(&parts.read_buf)),
-        Ok(()) if exchange.is_left() => lingering_close(&mut stream.io).await,
+        Ok(()) if exchange.ends_unexpectedly() => lingering_close(&mut stream.io).await,
         Err(error) if error.is_parse() => lingering_close(&mut stream.io).await,
         Ok(()) | Err(_) => {}
     }
@@ -131,6 +131,7 @@ async fn answer(
     } else if shared.draining.has_begun() {
         // The client connects anew for its next request, and gets to the next worker.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        exchange.closes();
     }
     Ok(response.map(|body| ResponseBody::new(body, turn)))
 }
