@@ -1,19 +1,9 @@
 //! One request and its answer, as far as the connection has to know of them.
 
 use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
-
-use axum::BoxError;
-use axum::body::{Body, HttpBody};
-use bytes::Bytes;
-use hyper::body::{Frame, Incoming, SizeHint};
-
-use super::pace::Pace;
+use std::task::{Context, Poll, Waker};
 
 /// hyper has parsed the head.
 const BEGUN: u64 = 1;
@@ -162,18 +152,18 @@ impl Exchange {
 
 impl Turn {
     /// The answer is complete. What was flushed before was not all of it.
-    fn answered(&self) {
+    pub(crate) fn answered(&self) {
         self.update(|flags| flags & !FLUSHED | ANSWERED);
     }
 
     /// The body was read to its end.
-    fn read(&self) {
+    pub(crate) fn read(&self) {
         self.update(|flags| flags | READ);
         self.wake();
     }
 
     /// The body was dropped, perhaps before its end.
-    fn left(&self) {
+    pub(crate) fn left(&self) {
         self.update(|flags| if flags & READ == 0 { flags | LEFT } else { flags });
         self.wake();
     }
@@ -190,112 +180,6 @@ impl Turn {
         if let Some(connection) = connection {
             connection.wake();
         }
-    }
-}
-
-/// The body of a request. A client that sends it too slowly is not waited for.
-#[derive(Debug)]
-pub(crate) struct RequestBody {
-    /// `None` only while this is dropped.
-    body: Option<Incoming>,
-    turn: Turn,
-    pace: Pace,
-}
-
-impl RequestBody {
-    pub(crate) fn wrap(body: Incoming, turn: &Turn, window: Duration) -> Body {
-        if body.is_end_stream() {
-            return Body::empty();
-        }
-        Body::new(Self { body: Some(body), turn: turn.clone(), pace: Pace::new(window) })
-    }
-}
-
-impl HttpBody for RequestBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.get_mut();
-        let Some(body) = &mut this.body else { return Poll::Ready(None) };
-        let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
-            return match this.pace.check(cx) {
-                Ok(()) => Poll::Pending,
-                Err(error) => Poll::Ready(Some(Err(slow(&error)))),
-            };
-        };
-        if let Some(Ok(frame)) = &frame {
-            this.pace.moved(frame.data_ref().map_or(0, Bytes::len));
-        }
-        if frame.is_none() || body.is_end_stream() {
-            this.turn.read();
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(SizeHint::default, HttpBody::size_hint)
-    }
-}
-
-fn slow(error: &io::Error) -> BoxError {
-    format!("cannot read the body of a request: {error}").into()
-}
-
-impl Drop for RequestBody {
-    fn drop(&mut self) {
-        // First: hyper, which is polled for it, is to see that the body is gone.
-        drop(self.body.take());
-        self.turn.left();
-    }
-}
-
-/// The body of an answer.
-#[derive(Debug)]
-pub(crate) struct ResponseBody {
-    body: Body,
-    turn: Turn,
-}
-
-impl ResponseBody {
-    pub(crate) fn new(body: Body, turn: Turn) -> Self {
-        Self { body, turn }
-    }
-}
-
-impl HttpBody for ResponseBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let this = self.get_mut();
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// hyper drops a body when it has all of it, or wants no more.
-impl Drop for ResponseBody {
-    fn drop(&mut self) {
-        self.turn.answered();
     }
 }
 

@@ -22,8 +22,9 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Sleep;
 use tower_service::Service;
 
+use super::body::{RequestBody, ResponseBody};
 use super::connection::Shared;
-use super::exchange::{Exchange, Progress, RequestBody, ResponseBody};
+use super::exchange::{Exchange, Progress};
 use super::head::LONGEST;
 use super::stream::{Stream, Transport, lingering_close};
 use super::upgrade::Dismantle;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// As good as for ever, and the clock can still be added to it: 30 years.
-const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
+const LONGEST: Duration = Duration::from_hours(30 * 365 * 24);
 
 /// How long a client may take for each stage of its connection.
 ///
