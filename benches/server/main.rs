@@ -48,6 +48,9 @@ async fn on_sticky() -> Result<()> {
 }
 
 async fn stock(slot: SlotId) -> Result<()> {
+    // As `sticky launch` begins one for each worker: the kernel may share the CPU out among sessions first
+    // (autogroup, sched(7)), and the two are to be scheduled alike.
+    rustix::process::setsid().context("cannot begin a session")?;
     let listener = stdin().as_fd().try_clone_to_owned().context("standard input is not open")?;
     let listener = TcpListener::from(listener);
     listener.set_nonblocking(true)?;
