@@ -37,7 +37,7 @@ async fn main() -> Result<(), sticky_worker::Error> {
         Json(json!({ "slot": slot, "pid": std::process::id(), "peer": peer, "mode": mode }))
     };
     let held = Arc::new(Mutex::new(VecDeque::new()));
-    let hold = {
+    let take = {
         let held = Arc::clone(&held);
         async move |body: Body| {
             held.lock().unwrap_or_else(PoisonError::into_inner).push_back(body);
@@ -50,7 +50,7 @@ async fn main() -> Result<(), sticky_worker::Error> {
     };
     let router = Router::new()
         .route("/later", post(later))
-        .route("/held", post(hold))
+        .route("/held", post(take))
         .route("/release", post(release))
         .route("/echo", post(async |body: Bytes| body))
         .route("/whoami", get(whoami))
@@ -72,7 +72,7 @@ async fn main() -> Result<(), sticky_worker::Error> {
 async fn later(mut body: Body) -> StatusCode {
     tokio::spawn(async move {
         while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {}
-        // Kept: hyper tells the connection of a body that is dropped, and not of one that was read.
+        // Kept: the connection is to learn that it was read, without its end.
         pending::<()>().await;
         drop(body);
     });

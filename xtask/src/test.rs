@@ -23,7 +23,7 @@ const THREADS: &str = "RUST_TEST_THREADS";
 ///
 /// Sets up everything, builds the kernel program and all binaries, and runs `cargo test` on the
 /// whole workspace, documentation tests included. As root no test may skip what the host lacks;
-/// otherwise the tests that need rights skip themselves. Two tests run for each processor, since they
+/// otherwise the tests that need rights skip themselves. One test more runs than there are processors, since they
 /// mostly wait for processes (`RUST_TEST_THREADS`).
 ///
 ///   cargo xtask test -- --package sticky-user
@@ -65,7 +65,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Whole-program tests mostly wait for other processes.
 fn threads() -> usize {
-    2 * available_parallelism().map_or(1, NonZero::get)
+    1 + available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Looks at cargo's options only: what comes after a `--` of its own is for the test programs.

@@ -222,7 +222,7 @@ fn parsed<T: FromStr>(
     name: &'static str,
     expected: &'static str,
 ) -> Result<Option<T>, InheritedError> {
-    let Some(value) = env::var_os(name) else {
+    let Some(value) = present(name) else {
         return Ok(None);
     };
     let parsed = value.to_str().and_then(|text| text.parse().ok());

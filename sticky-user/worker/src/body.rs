@@ -13,6 +13,9 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use super::exchange::Turn;
 use super::pace::Pace;
 
+/// Parts of a body that are shorter do not keep the buffer that they were read into, in bytes.
+const SMALL: usize = 4096;
+
 /// The body of a request. A client that sends it too slowly is not waited for.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
@@ -53,7 +56,7 @@ impl HttpBody for RequestBody {
         if frame.is_none() || body.is_end_stream() {
             this.turn.read();
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        Poll::Ready(frame.map(|frame| frame.map(compact).map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -63,6 +66,12 @@ impl HttpBody for RequestBody {
     fn size_hint(&self) -> SizeHint {
         self.body.as_ref().map_or_else(SizeHint::default, HttpBody::size_hint)
     }
+}
+
+/// A part of a body keeps all of hyper's read buffer, which has 8 kB: of a body that comes byte by byte the
+/// application would keep as much for each.
+fn compact(frame: Frame<Bytes>) -> Frame<Bytes> {
+    frame.map_data(|part| if part.len() < SMALL { Bytes::copy_from_slice(&part) } else { part })
 }
 
 fn slow(error: &io::Error) -> BoxError {
