@@ -1,19 +1,15 @@
 //! The clients of one server, driven by one epoll set in a process of their own.
 //!
-//! A process may open only so many files, so there is one for each server. What it is asked comes as lines:
 //! `open FROM TO` opens connections from the addresses with these numbers, and `pings` asks for nothing more.
-//! Both are answered by `ok` and the pings that were answered so far, or by `error` and what is wrong.
+//! Both are answered by the pings that were answered so far.
 
-use std::io::{self, Read as _, Write as _, stdin};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd as _;
-use std::os::unix::net;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use harness::addresses;
-use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
+use sticky_benches::crowd::{Asked, Control};
 
 use crate::connection::Connection;
 use crate::kind::Kind;
@@ -34,36 +30,19 @@ struct Clients {
 
 /// Answers questions until there are no more.
 pub(crate) fn run(kind: Kind, server: SocketAddr) -> Result<()> {
-    let control = net::UnixStream::from(stdin().as_fd().try_clone_to_owned()?);
-    control.set_nonblocking(true)?;
-    let mut control = UnixStream::from_std(control);
     let mut clients = Clients::new(kind, server)?;
-    clients.poll.registry().register(&mut control, CONTROL, Interest::READABLE)?;
-    let mut asked = String::new();
+    let mut control = Control::inherited(clients.poll.registry(), CONTROL)?;
     loop {
         let result = match clients.look_after(None) {
             Ok(false) => continue,
-            Ok(true) if !read(&mut control, &mut asked)? => return Ok(()),
-            Ok(true) if !asked.ends_with('\n') => continue,
-            Ok(true) => clients.obey(&asked),
+            Ok(true) => match control.read()? {
+                Asked::Nothing => continue,
+                Asked::Question(line) => clients.obey(&line),
+                Asked::NoMore => return Ok(()),
+            },
             Err(error) => Err(error),
         };
-        asked.clear();
-        let answer = match &result {
-            Ok(()) => format!("ok {}\n", clients.pings),
-            Err(error) => format!("error {}\n", format!("{error:#}").replace('\n', " ")),
-        };
-        control.write_all(answer.as_bytes())?;
-        result?;
-    }
-}
-
-/// Reads what has come; whether there can be more.
-fn read(control: &mut UnixStream, text: &mut String) -> io::Result<bool> {
-    match control.read_to_string(text) {
-        Ok(_) => Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-        Err(error) => Err(error),
+        control.answer(result.map(|()| clients.pings))?;
     }
 }
 

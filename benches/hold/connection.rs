@@ -2,20 +2,17 @@
 
 use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use mio::net::TcpStream;
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::SockRef;
+use sticky_benches::connect::connect;
 use sticky_benches::http::REQUEST;
 use sticky_benches::socketio::{self, PING, PONG};
 use tungstenite::{Error, Message, WebSocket};
 
 use crate::kind::Kind;
 use crate::polling::{Polling, exchange};
-
-/// A server that does not answer for as long while a connection is opened has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) enum Connection {
     WebSocket(Box<WebSocket<TcpStream>>),
@@ -93,18 +90,6 @@ fn answer(socket: &mut WebSocket<TcpStream>) -> io::Result<usize> {
             pings += 1;
         }
     }
-}
-
-fn connect(from: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    // The end is a reset: no port is held in TIME_WAIT.
-    socket.set_linger(Some(Duration::ZERO))?;
-    socket.bind(&SocketAddr::from((from, 0)).into())?;
-    socket.connect_timeout(&to.into(), PATIENCE)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
-    Ok(TcpStream::from_std(socket.into()))
 }
 
 /// Closes a connection as a client does that needs it no more.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use clap::ValueEnum as _;
+use sticky_benches::crowd::Crowd;
+use sticky_benches::memory::settled;
 use sticky_benches::servers::Server;
 
-use crate::crowd::Crowd;
 use crate::kind::Kind;
-use crate::memory::settled;
 use crate::servers::Choice;
 
 /// All that holds connections for one choice of a server.
@@ -53,14 +54,19 @@ impl Held {
 
     /// The pings that were answered so far; an error when a connection has ended.
     pub(crate) fn pings(&mut self) -> Result<usize> {
-        self.instances.iter_mut().map(|instance| instance.crowd.pings()).sum()
+        let pings = |instance: &mut Instance| {
+            instance.crowd.ask("pings")?.parse::<usize>().context("not a number of pings")
+        };
+        self.instances.iter_mut().map(pings).sum()
     }
 }
 
 impl Instance {
     fn open(choice: Choice, kind: Kind, count: usize) -> Result<Self> {
         let server = choice.start()?;
-        let mut crowd = Crowd::start(kind, server.address, &choice.to_string())?;
+        let name = kind.to_possible_value().context("a kind of connection without a name")?;
+        let who = format!("clients of {choice}");
+        let mut crowd = Crowd::start(name.get_name(), server.address, who)?;
         // What a process needs as soon as it has one connection is not a connection's.
         let few = (count / 100).max(1);
         crowd.open(0, few)?;

@@ -5,10 +5,8 @@
 
 mod clients;
 mod connection;
-mod crowd;
 mod held;
 mod kind;
-mod memory;
 mod options;
 mod outcome;
 mod polling;
@@ -16,9 +14,9 @@ mod round;
 mod servers;
 mod show;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sticky_benches::open_files;
 use sticky_benches::report::Report;
 
 use options::Options;
@@ -37,7 +35,7 @@ fn main() -> Result<()> {
     let most = options.connections.iter().max().copied().context("no number of connections")?;
     let least = options.connections.iter().min().copied().unwrap_or_default();
     ensure!(least >= LEAST, "--connections {least}: fewer than {LEAST} show nothing");
-    let limit = raise_limit_of_open_files(most)?;
+    let limit = open_files::raise_limit(most)?;
     let mut report = Report::new("hold")?;
     let mut servers: Vec<Choice> = Vec::new();
     for &choice in &options.servers {
@@ -68,25 +66,4 @@ fn main() -> Result<()> {
     }
     show::report(&mut report, &outcomes, &servers, &options, limit)?;
     report.write()
-}
-
-/// Every connection is a file of the process that serves it, and of its client's; both inherit the limit. How
-/// many connections they can have.
-fn raise_limit_of_open_files(connections: usize) -> Result<usize> {
-    /// Besides connections; and what an upgrade takes for a moment.
-    const OTHERS: u64 = 500;
-    let wanted = u64::try_from(connections)? + OTHERS;
-    let hard = getrlimit(Resource::Nofile).maximum;
-    let raise = |to| setrlimit(Resource::Nofile, Rlimit { current: to, maximum: to });
-    // Beyond the hard limit it takes a right that even root may lack.
-    if hard.is_some_and(|hard| hard >= wanted) || raise(Some(wanted)).is_err() {
-        raise(hard).context("cannot raise the limit of open files")?;
-    }
-    match getrlimit(Resource::Nofile).current {
-        None => Ok(connections),
-        Some(files) if files > OTHERS => Ok(usize::try_from(files - OTHERS)?),
-        Some(files) => {
-            bail!("a process may open only {files} files: raise that limit (`ulimit -n 20000`)")
-        }
-    }
 }

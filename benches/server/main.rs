@@ -5,6 +5,8 @@
 //! sticky-bench-server stock SLOT    axum::serve with its defaults; the listener is standard input
 //! ```
 
+mod large;
+
 use std::env;
 use std::io::stdin;
 use std::net::{SocketAddr, TcpListener};
@@ -12,8 +14,10 @@ use std::os::fd::AsFd as _;
 
 use anyhow::{Context as _, Result, bail};
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
-use axum::routing::get;
+use axum::routing::{get, post};
+use large::Large;
 use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::adapter::{Adapter, Emitter};
@@ -44,6 +48,9 @@ async fn on_sticky() -> Result<()> {
 }
 
 async fn stock(slot: SlotId) -> Result<()> {
+    // As `sticky launch` begins one for each worker: the kernel may share the CPU out among sessions first
+    // (autogroup, sched(7)), and the two are to be scheduled alike.
+    rustix::process::setsid().context("cannot begin a session")?;
     let listener = stdin().as_fd().try_clone_to_owned().context("standard input is not open")?;
     let listener = TcpListener::from(listener);
     listener.set_nonblocking(true)?;
@@ -70,5 +77,8 @@ fn routes(slot: SlotId, mode: String) -> Router {
         let text = format!(r#"{{"slot":{slot},"pid":{pid},"peer":"{peer}","mode":{mode}}}"#);
         ([("content-type", "application/json")], text)
     };
-    Router::new().route("/whoami", get(whoami))
+    Router::new()
+        .route("/whoami", get(whoami))
+        .route("/large", get(async || Body::from_stream(Large::new())))
+        .route("/taken", post(async |body: Bytes| body.len().to_string()))
 }

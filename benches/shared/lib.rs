@@ -3,11 +3,15 @@
 //! The benches themselves are beside this folder, one folder each; `cargo xtask bench` runs them.
 
 pub mod algorithms;
+pub mod connect;
+pub mod crowd;
 pub mod http;
 pub mod interleave;
 pub mod listen;
 pub mod machine;
+pub mod memory;
 pub mod numbers;
+pub mod open_files;
 pub mod picture;
 pub mod processes;
 pub mod report;

@@ -66,6 +66,12 @@ pub fn resident_memory(pid: u32) -> Result<u64> {
     Ok(status.vmrss.unwrap_or(0) * 1024)
 }
 
+/// The most memory that a process ever had of its own or shared, in bytes.
+pub fn peak_memory(pid: u32) -> Result<u64> {
+    let status = Process::new(i32::try_from(pid)?)?.status()?;
+    Ok(status.vmhwm.unwrap_or(0) * 1024)
+}
+
 /// The processes themselves, their children, the children's children and so on.
 pub fn with_descendants(roots: &[u32]) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = all_processes()

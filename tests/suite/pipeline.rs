@@ -1,6 +1,8 @@
 //! The way of a connection inside a worker: requests that come in all the ways in which they may, and clients
 //! that are slow, or too many.
 
+mod bodies;
+mod early;
 mod limits;
 mod requests;
 mod upgrades;
@@ -23,6 +25,15 @@ const LONG: u32 = 600_000;
 /// Without a limit that a test would meet.
 fn patient() -> Sticky {
     server([LONG; 4])
+}
+
+/// The same, for one client at a time: another one is served when the connection of the first is idle.
+fn for_one() -> Sticky {
+    Sticky::new(Mode::Cbpf, 1)
+        .worker([binaries::test_worker()])
+        .worker_args([LONG; 4].map(|time| time.to_string()))
+        .with("--max-connections", "1")
+        .start()
 }
 
 /// A client that says what it wants, byte for byte.

@@ -1,18 +1,23 @@
 //! A worker on sticky's library: `POST /echo` answers with what was sent, `GET /whoami` with who
 //! answers; `GET /hang` never ends, and keeps everything else from going on. `POST /ignore` does not read
 //! what was sent, `GET /large` answers with much, and `GET /shout` becomes a protocol that sends back all in
-//! capitals.
+//! capitals. `POST /later` answers at once and reads what was sent in a task of its own, which keeps the body; `POST /held` leaves it
+//! unread until `POST /release` drops the oldest.
 //!
 //! ```text
 //! sticky-test-worker [HEAD IDLE BODY ANSWER]      how long clients may take, in milliseconds
 //! ```
 
+use std::collections::VecDeque;
 use std::env;
+use std::future::{pending, poll_fn};
 use std::io::Write;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
 use axum::http::{StatusCode, header};
 use axum::routing::{get, post};
@@ -31,7 +36,22 @@ async fn main() -> Result<(), sticky_worker::Error> {
     let whoami = async move |ConnectInfo(peer): ConnectInfo<SocketAddr>| {
         Json(json!({ "slot": slot, "pid": std::process::id(), "peer": peer, "mode": mode }))
     };
+    let held = Arc::new(Mutex::new(VecDeque::new()));
+    let hold = {
+        let held = Arc::clone(&held);
+        async move |body: Body| {
+            held.lock().unwrap_or_else(PoisonError::into_inner).push_back(body);
+            StatusCode::ACCEPTED
+        }
+    };
+    let release = async move || {
+        let oldest = held.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        if oldest.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND }
+    };
     let router = Router::new()
+        .route("/later", post(later))
+        .route("/held", post(hold))
+        .route("/release", post(release))
         .route("/echo", post(async |body: Bytes| body))
         .route("/whoami", get(whoami))
         .route("/hang", get(hang))
@@ -49,6 +69,16 @@ async fn main() -> Result<(), sticky_worker::Error> {
     worker.serve(router).await
 }
 
+async fn later(mut body: Body) -> StatusCode {
+    tokio::spawn(async move {
+        while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {}
+        // Kept: hyper tells the connection of a body that is dropped, and not of one that was read.
+        pending::<()>().await;
+        drop(body);
+    });
+    StatusCode::ACCEPTED
+}
+
 async fn hang() {
     let _ = std::io::stderr().write_all(b"the test worker hangs\n");
     loop {
@@ -60,7 +90,7 @@ fn timeouts() -> Timeouts {
     let given: Vec<u64> = env::args().skip(1).filter_map(|one| one.parse().ok()).collect();
     let [head, idle, body, answer] = given[..] else { return Timeouts::default() };
     let time = Duration::from_millis;
-    Timeouts { head: time(head), idle: time(idle), body: time(body), answer: time(answer) }
+    Timeouts::default().head(time(head)).idle(time(idle)).body(time(body)).answer(time(answer))
 }
 
 /// An upgrade of the application's own.

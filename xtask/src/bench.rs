@@ -30,6 +30,8 @@ enum Bench {
     Rest(Rest),
     /// Connections that are idle: memory of each, and the CPU time of answering pings
     Hold(Rest),
+    /// Slow and hostile clients: what they cost their neighbours, and when they are gone
+    Slow(Rest),
     /// Broadcasts between workers: embedded bus beside Redis
     Bus(Rest),
     /// Put what is in target/bench into the docs
@@ -73,6 +75,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             setup::javascript();
             sticky()?;
             bench("hold", &rest.args)
+        }
+        Bench::Slow(rest) => {
+            sticky()?;
+            bench("slow", &rest.args)
         }
         Bench::Bus(rest) => {
             setup::redis()?;

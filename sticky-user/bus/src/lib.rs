@@ -41,6 +41,8 @@
 )]
 
 mod adapter;
+// For sticky-worker, which sees what leaves for a client.
+#[doc(hidden)]
 pub mod backlog;
 mod backoff;
 mod bus;
@@ -48,6 +50,8 @@ mod error;
 mod health;
 mod log_limit;
 mod mesh;
+// For the supervisor, which opens the sockets.
+#[doc(hidden)]
 pub mod mesh_sockets;
 mod namespaces;
 #[cfg(feature = "redis")]

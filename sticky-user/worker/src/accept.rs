@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::connection::{self, Shared};
 use super::drain::Drain;
-use super::limit::{Limit, Stretch};
+use super::limit::{Counts, Limit, Stretch};
 use super::room::is_lacking;
 use super::source::{Accepted, Source};
 
@@ -93,8 +93,8 @@ impl Accept {
     }
 
     async fn serve(&mut self, (stream, peer): Accepted) {
-        if let Some(seconds) = self.without_descriptors.is_over() {
-            info!("there are descriptors for clients again, after {seconds} s");
+        if let Some((seconds, Counts { closed, waited })) = self.without_descriptors.is_over() {
+            info!(closed, waited, "there are descriptors for clients again, after {seconds} s");
         }
         // Socket.IO packets are small and each is waited for. Serving goes on without.
         let _ = stream.set_nodelay(true);
@@ -121,7 +121,7 @@ impl Accept {
             );
         }
         if is_lacking(error) {
-            self.limit.make_room(CLOSED_AT_ONCE);
+            self.limit.make_room(CLOSED_AT_ONCE, &mut self.without_descriptors);
         }
         #[expect(clippy::disallowed_methods, reason = "no event tells it may work now")]
         sleep(PAUSE).await;

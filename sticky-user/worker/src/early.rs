@@ -64,12 +64,13 @@ pub(crate) async fn answer<S: Transport>(
     request.extensions_mut().insert(ConnectInfo(peer));
     let mut answer = pin!(shared.router.clone().call(request));
     let Stream { io, ahead, .. } = stream;
+    let head = ahead.len();
     poll_fn(|cx| {
         loop {
             if let Poll::Ready(Ok(response)) = answer.as_mut().poll(cx) {
                 return Poll::Ready(Some(Box::new(response)));
             }
-            if ahead.len() >= MOST_BEHIND {
+            if ahead.len() - head >= MOST_BEHIND {
                 return Poll::Pending;
             }
             let behind = |bytes: &[u8]| {

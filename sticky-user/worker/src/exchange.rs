@@ -1,36 +1,45 @@
 //! One request and its answer, as far as the connection has to know of them.
 
 use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
-
-use axum::BoxError;
-use axum::body::{Body, HttpBody};
-use bytes::Bytes;
-use hyper::body::{Frame, Incoming, SizeHint};
-
-use super::pace::Pace;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 /// hyper has parsed the head.
-const BEGUN: u8 = 1;
+const BEGUN: u64 = 1;
 /// The request was read to its end, or hyper has decided what becomes of the rest.
-const READ: u8 = 2;
+const READ: u64 = 2;
 /// The handler does not read the rest of the request.
-const LEFT: u8 = 4;
+const LEFT: u64 = 4;
 /// All of the answer is in hyper's buffer, or beyond.
-const ANSWERED: u8 = 8;
+const ANSWERED: u64 = 8;
 /// And beyond: the kernel has it.
-const FLUSHED: u8 = 16;
+const FLUSHED: u64 = 16;
 /// The answer makes something else of the connection, which is slow or fast as that wants it.
-const UPGRADED: u8 = 32;
+const UPGRADED: u64 = 32;
+/// The answer tells the client that the connection ends with it, which the client did not ask for.
+const CLOSES: u64 = 64;
 
-/// How far a request has come. All who take part run in the connection's task.
+/// Above the flags: the number of the request on its connection.
+const ONE_MORE: u64 = 1 << 8;
+const FLAGS: u64 = ONE_MORE - 1;
+
+/// How far the current request of a connection has come. The body of a request may be read, or dropped, in
+/// another task than the connection's, even when a later request has begun.
 #[derive(Debug, Default)]
-pub(crate) struct Exchange(AtomicU8);
+pub(crate) struct Exchange {
+    /// Flags, and the number of the request that they are about.
+    state: AtomicU64,
+    /// The connection's task, while it waits for what another task does with the request's body.
+    connection: Mutex<Option<Waker>>,
+}
+
+/// One request among those of its connection: what it marks says nothing of a later one.
+#[derive(Clone, Debug)]
+pub(crate) struct Turn {
+    exchange: Arc<Exchange>,
+    number: u64,
+}
 
 /// What is to be done when hyper waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +58,21 @@ pub(crate) enum Progress {
 impl Exchange {
     /// Before the next head.
     pub(crate) fn reset(&self) {
-        self.0.store(0, Relaxed);
+        self.next(0);
     }
 
     /// A request begins, perhaps behind another that has just been answered.
-    pub(crate) fn begin(&self, has_body: bool) {
-        self.0.store(if has_body { BEGUN } else { BEGUN | READ }, Relaxed);
+    pub(crate) fn begin(self: &Arc<Self>, has_body: bool) -> Turn {
+        let number = self.next(if has_body { BEGUN } else { BEGUN | READ });
+        Turn { exchange: Arc::clone(self), number }
+    }
+
+    /// The state of another request, of which this is known. Its number.
+    fn next(&self, flags: u64) -> u64 {
+        // Only the connection's task changes the number.
+        let number = (self.state.load(Relaxed) & !FLAGS).wrapping_add(ONE_MORE);
+        self.state.store(number | flags, Relaxed);
+        number
     }
 
     pub(crate) fn flushed(&self) {
@@ -76,9 +94,14 @@ impl Exchange {
         self.has(UPGRADED)
     }
 
-    /// Whether the handler did not read all of the request.
-    pub(crate) fn is_left(&self) -> bool {
-        self.has(LEFT)
+    /// This side ends the connection with the answer.
+    pub(crate) fn closes(&self) {
+        self.mark(CLOSES);
+    }
+
+    /// Whether the client may still be sending: something of this request, or the next one.
+    pub(crate) fn ends_unexpectedly(&self) -> bool {
+        self.has(LEFT | CLOSES)
     }
 
     /// Where it stands. What is left unread is told once.
@@ -99,120 +122,101 @@ impl Exchange {
         }
     }
 
+    /// Where it stands, when hyper waits. While that depends on another task, the connection is woken.
+    pub(crate) fn poll_progress(&self, cx: &Context<'_>) -> Progress {
+        let progress = self.progress();
+        if progress != Progress::Underway || self.has(READ) {
+            return progress;
+        }
+        let mut connection = self.lock();
+        if !connection.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *connection = Some(cx.waker().clone());
+        }
+        drop(connection);
+        // Marked before the waker was there.
+        self.progress()
+    }
+
+    fn has(&self, flag: u64) -> bool {
+        self.state.load(Relaxed) & flag != 0
+    }
+
+    fn mark(&self, flag: u64) {
+        self.state.fetch_or(flag, Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn {
     /// The answer is complete. What was flushed before was not all of it.
-    fn answered(&self) {
-        self.0.store(self.0.load(Relaxed) & !FLUSHED | ANSWERED, Relaxed);
+    pub(crate) fn answered(&self) {
+        self.update(|flags| flags & !FLUSHED | ANSWERED);
     }
 
-    fn has(&self, flag: u8) -> bool {
-        self.0.load(Relaxed) & flag != 0
+    /// The body was read to its end.
+    pub(crate) fn read(&self) {
+        self.update(|flags| flags | READ);
+        self.wake();
     }
 
-    fn mark(&self, flag: u8) {
-        self.0.fetch_or(flag, Relaxed);
-    }
-}
-
-/// The body of a request. A client that sends it too slowly is not waited for.
-#[derive(Debug)]
-pub(crate) struct RequestBody {
-    body: Incoming,
-    exchange: Arc<Exchange>,
-    pace: Pace,
-}
-
-impl RequestBody {
-    pub(crate) fn wrap(body: Incoming, exchange: &Arc<Exchange>, window: Duration) -> Body {
-        if body.is_end_stream() {
-            return Body::empty();
-        }
-        Body::new(Self { body, exchange: Arc::clone(exchange), pace: Pace::new(window) })
-    }
-}
-
-impl HttpBody for RequestBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.get_mut();
-        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
-            return match this.pace.check(cx) {
-                Ok(()) => Poll::Pending,
-                Err(error) => Poll::Ready(Some(Err(slow(&error)))),
-            };
-        };
-        if let Some(Ok(frame)) = &frame {
-            this.pace.moved(frame.data_ref().map_or(0, Bytes::len));
-        }
-        if frame.is_none() || this.body.is_end_stream() {
-            this.exchange.mark(READ);
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    /// The body was dropped, perhaps before its end.
+    pub(crate) fn left(&self) {
+        self.update(|flags| if flags & READ == 0 { flags | LEFT } else { flags });
+        self.wake();
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+    /// Changes the flags, unless a later request has begun.
+    fn update(&self, change: impl Fn(u64) -> u64) {
+        let _ = self.exchange.state.fetch_update(Relaxed, Relaxed, |state| {
+            (state & !FLAGS == self.number).then(|| change(state))
+        });
     }
 
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-fn slow(error: &io::Error) -> BoxError {
-    format!("cannot read the body of a request: {error}").into()
-}
-
-impl Drop for RequestBody {
-    fn drop(&mut self) {
-        if !self.exchange.has(READ) {
-            self.exchange.mark(LEFT);
+    fn wake(&self) {
+        let connection = self.exchange.lock().take();
+        if let Some(connection) = connection {
+            connection.wake();
         }
     }
 }
 
-/// The body of an answer.
-#[derive(Debug)]
-pub(crate) struct ResponseBody {
-    body: Body,
-    exchange: Arc<Exchange>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl ResponseBody {
-    pub(crate) fn new(body: Body, exchange: Arc<Exchange>) -> Self {
-        Self { body, exchange }
-    }
-}
-
-impl HttpBody for ResponseBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let this = self.get_mut();
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        Poll::Ready(frame)
+    fn flushed(turn: &Turn) -> Progress {
+        turn.answered();
+        turn.exchange.flushed();
+        turn.exchange.progress()
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+    #[test]
+    fn a_body_that_is_dropped_late_says_nothing_of_the_next_request() {
+        let exchange = Arc::new(Exchange::default());
+        let first = exchange.begin(true);
+        let second = exchange.begin(true);
+        first.left();
+        assert_eq!(flushed(&second), Progress::Underway);
+        first.read();
+        first.answered();
+        assert_eq!(exchange.progress(), Progress::Underway);
+        second.left();
+        assert_eq!(exchange.progress(), Progress::LeftUnread);
+        exchange.reset();
+        second.read();
+        assert_eq!(exchange.progress(), Progress::NoRequest);
     }
 
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// hyper drops a body when it has all of it, or wants no more.
-impl Drop for ResponseBody {
-    fn drop(&mut self) {
-        self.exchange.answered();
+    #[test]
+    fn an_answer_does_not_undo_what_is_known_of_the_body() {
+        let exchange = Arc::new(Exchange::default());
+        let turn = exchange.begin(true);
+        turn.read();
+        turn.left();
+        assert_eq!(flushed(&turn), Progress::Over);
+        assert!(!exchange.ends_unexpectedly());
     }
 }

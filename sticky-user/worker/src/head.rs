@@ -24,11 +24,13 @@ pub(crate) async fn read<S: Transport>(
     shared: &Shared,
 ) -> Option<()> {
     let Stream { io, ahead, .. } = stream;
-    if ahead.is_empty() {
-        if awaited == Awaited::NextRequest {
-            timer.as_mut().reset(Instant::now() + shared.timeouts.idle);
-        }
+    skip_empty_lines(ahead);
+    if ahead.is_empty() && awaited == Awaited::NextRequest {
+        timer.as_mut().reset(Instant::now() + shared.timeouts.idle);
+    }
+    while ahead.is_empty() {
         *ahead = begin(io, awaited, timer.as_mut(), shared).await?;
+        skip_empty_lines(ahead);
     }
     if ends_head(ahead, 0) {
         return Some(());
@@ -95,6 +97,13 @@ fn poll_in_time<S: Transport>(
         Poll::Ready(_) => Poll::Ready(None),
         Poll::Pending => timer.poll(cx).map(|()| None),
     }
+}
+
+/// Some clients send an empty line behind a body: it is no part of a request, and not the end of a head.
+fn skip_empty_lines(ahead: &mut Bytes) {
+    let empty = ahead.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    // Nothing that was read is kept for a client that has sent nothing else.
+    *ahead = if empty == ahead.len() { Bytes::new() } else { ahead.split_off(empty) };
 }
 
 /// Whether an empty line comes behind `from`, or some bytes before. hyper finds out whether it is the end.

@@ -22,8 +22,9 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Sleep;
 use tower_service::Service;
 
+use super::body::{RequestBody, ResponseBody};
 use super::connection::Shared;
-use super::exchange::{Exchange, Progress, RequestBody, ResponseBody};
+use super::exchange::{Exchange, Progress};
 use super::head::LONGEST;
 use super::stream::{Stream, Transport, lingering_close};
 use super::upgrade::Dismantle;
@@ -55,7 +56,7 @@ pub(crate) async fn serve_one<S: Transport>(
             if let Poll::Ready(served) = Pin::new(&mut connection).poll(cx) {
                 return Poll::Ready(End::Served(served));
             }
-            match exchange.progress() {
+            match exchange.poll_progress(cx) {
                 // hyper waits for the next request: this makes it end.
                 Progress::Over if !waits => {
                     waits = true;
@@ -82,7 +83,7 @@ pub(crate) async fn serve_one<S: Transport>(
     let mut stream = parts.io.into_inner();
     match served {
         Ok(()) if waits => return Some(stream.rewound(&parts.read_buf)),
-        Ok(()) if exchange.is_left() => lingering_close(&mut stream.io).await,
+        Ok(()) if exchange.ends_unexpectedly() => lingering_close(&mut stream.io).await,
         Err(error) if error.is_parse() => lingering_close(&mut stream.io).await,
         Ok(()) | Err(_) => {}
     }
@@ -107,7 +108,7 @@ async fn answer(
     shared: Arc<Shared>,
     dismantle: Dismantle,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    exchange.begin(!request.body().is_end_stream());
+    let turn = exchange.begin(!request.body().is_end_stream());
     let connects = request.method() == Method::CONNECT;
     let extensions = request.extensions_mut();
     extensions.insert(ConnectInfo(peer));
@@ -115,7 +116,7 @@ async fn answer(
         extensions.insert(dismantle);
     }
     let window = shared.timeouts.body;
-    let request = request.map(|body| RequestBody::wrap(body, &exchange, window));
+    let request = request.map(|body| RequestBody::wrap(body, &turn, window));
     // Any time is good for a router; each call has one of its own, as axum does it.
     let mut response = match early {
         Some(early) => *early,
@@ -131,6 +132,7 @@ async fn answer(
     } else if shared.draining.has_begun() {
         // The client connects anew for its next request, and gets to the next worker.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        exchange.closes();
     }
-    Ok(response.map(|body| ResponseBody::new(body, exchange)))
+    Ok(response.map(|body| ResponseBody::new(body, turn)))
 }

@@ -24,6 +24,8 @@ struct Waiting {
     next: u64,
     /// As many more are to be closed as soon as they wait.
     wanted: usize,
+    /// There is no room yet: a connection that was to be closed, and is not, is replaced by another.
+    is_short: bool,
     /// All are.
     closed: bool,
 }
@@ -58,6 +60,7 @@ impl Idle {
     /// that comes to. `false` in that case.
     pub(crate) fn close_oldest(&self) -> bool {
         let mut waiting = self.lock();
+        waiting.is_short = true;
         let Some(oldest) = waiting.connections.first_entry() else {
             waiting.wanted += 1;
             return false;
@@ -74,7 +77,8 @@ impl Idle {
 
     /// There is room again.
     pub(crate) fn close_no_more(&self) {
-        self.lock().wanted = 0;
+        let mut waiting = self.lock();
+        (waiting.wanted, waiting.is_short) = (0, false);
     }
 
     /// Closes all connections that wait, and those that come to.
@@ -102,7 +106,8 @@ impl Wait {
 impl Drop for Wait {
     fn drop(&mut self) {
         let mut waiting = self.idle.lock();
-        if waiting.connections.remove(&self.key).is_some() || self.is_told || waiting.closed {
+        let is_closed = waiting.connections.remove(&self.key).is_none();
+        if !is_closed || self.is_told || waiting.closed || !waiting.is_short {
             return;
         }
         drop(waiting);
@@ -140,6 +145,16 @@ mod tests {
         assert!(idle.close_oldest());
         drop(first);
         assert!(second.is_over());
+    }
+
+    #[test]
+    fn none_is_closed_any_more_when_there_is_room() {
+        let idle = Idle::default();
+        let [first, mut second] = [(); 2].map(|()| enter(&idle, Awaited::NextRequest));
+        assert!(idle.close_oldest());
+        idle.close_no_more();
+        drop(first);
+        assert!(!second.is_over());
     }
 
     #[test]

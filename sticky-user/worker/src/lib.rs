@@ -16,6 +16,7 @@
 //! ```
 
 mod accept;
+mod body;
 mod connection;
 mod drain;
 mod early;

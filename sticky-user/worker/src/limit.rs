@@ -2,7 +2,6 @@
 
 use std::num::NonZero;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,13 +21,13 @@ pub(crate) struct Place {
     _one_of_max: Option<OwnedSemaphorePermit>,
 }
 
-/// How often there was no room for a client.
-#[derive(Debug, Default)]
+/// How often there was no room for a client, in one stretch.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     /// Idle connections that were closed for others.
-    pub(crate) closed: AtomicU64,
-    /// Clients that had to wait until a connection ended.
-    pub(crate) waited: AtomicU64,
+    pub(crate) closed: u64,
+    /// How often new clients had to wait, for no connection was idle.
+    pub(crate) waited: u64,
 }
 
 /// Gives places.
@@ -37,7 +36,6 @@ pub(crate) struct Limit {
     open: TaskTracker,
     max: Option<(NonZero<u32>, Arc<Semaphore>)>,
     idle: Idle,
-    counts: Counts,
     full: Stretch,
 }
 
@@ -47,8 +45,7 @@ impl Limit {
             let places = usize::try_from(max.get()).unwrap_or(usize::MAX);
             (max, Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))))
         };
-        let (counts, full) = Default::default();
-        Self { open, max: max.map(places), idle, counts, full }
+        Self { open, max: max.map(places), idle, full: Stretch::default() }
     }
 
     /// A place for the next client. At the limit the oldest idle connection is closed for it; while
@@ -56,9 +53,7 @@ impl Limit {
     pub(crate) async fn place(&mut self) -> Place {
         let Some((max, places)) = &self.max else { return self.beyond() };
         let one_of_max = if let Ok(place) = Arc::clone(places).try_acquire_owned() {
-            if let Some(seconds) = self.full.is_over() {
-                let (closed, waited) = (&self.counts.closed, &self.counts.waited);
-                let (closed, waited) = (closed.load(Relaxed), waited.load(Relaxed));
+            if let Some((seconds, Counts { closed, waited })) = self.full.is_over() {
                 info!(closed, waited, "there is room for clients again, after {seconds} s");
             }
             place
@@ -70,9 +65,7 @@ impl Limit {
                      idle, new ones wait"
                 );
             }
-            let count =
-                if self.idle.close_oldest() { &self.counts.closed } else { &self.counts.waited };
-            count.fetch_add(1, Relaxed);
+            self.full.count(self.idle.close_oldest());
             // The semaphore is never closed.
             let Ok(place) = Arc::clone(places).acquire_owned().await else { return self.beyond() };
             self.idle.close_no_more();
@@ -86,13 +79,16 @@ impl Limit {
         Place { _open: self.open.token(), _one_of_max: None }
     }
 
-    /// There is no descriptor for another connection: some that are idle are closed.
-    pub(crate) fn make_room(&self, connections: usize) {
-        for _ in 0..connections {
-            if !self.idle.close_oldest() {
+    /// There is no descriptor for another connection: some that are idle are closed, which counts in `stretch`.
+    pub(crate) fn make_room(&self, connections: usize, stretch: &mut Stretch) {
+        for at in 0..connections {
+            let closed = self.idle.close_oldest();
+            if closed || at == 0 {
+                stretch.count(closed);
+            }
+            if !closed {
                 break;
             }
-            self.counts.closed.fetch_add(1, Relaxed);
         }
         self.idle.close_no_more();
     }
@@ -100,20 +96,30 @@ impl Limit {
 
 /// A time in which there is no room for clients again and again.
 #[derive(Debug, Default)]
-pub(crate) struct Stretch(Option<(Instant, Instant)>);
+pub(crate) struct Stretch {
+    /// When it began, and when there was no room last.
+    times: Option<(Instant, Instant)>,
+    counts: Counts,
+}
 
 impl Stretch {
     /// There is no room. Whether that is new.
     pub(crate) fn begins(&mut self) -> bool {
         let now = Instant::now();
-        let is_new = self.0.is_none();
-        self.0.get_or_insert((now, now)).1 = now;
+        let is_new = self.times.is_none();
+        self.times.get_or_insert((now, now)).1 = now;
         is_new
     }
 
-    /// There is room. How many seconds the stretch has lasted, if it is over with that.
-    pub(crate) fn is_over(&mut self) -> Option<u64> {
-        let (since, _) = self.0.take_if(|(_, last)| last.elapsed() >= CALM)?;
-        Some(since.elapsed().as_secs())
+    /// An idle connection was closed for a new client, or new clients have to wait.
+    fn count(&mut self, closed: bool) {
+        let count = if closed { &mut self.counts.closed } else { &mut self.counts.waited };
+        *count += 1;
+    }
+
+    /// There is room. How many seconds the stretch has lasted, and its counts, if it is over with that.
+    pub(crate) fn is_over(&mut self) -> Option<(u64, Counts)> {
+        let (since, _) = self.times.take_if(|(_, last)| last.elapsed() >= CALM)?;
+        Some((since.elapsed().as_secs(), std::mem::take(&mut self.counts)))
     }
 }

@@ -37,8 +37,8 @@ pub struct Throttle {
 #[derive(Debug, Default)]
 struct Places {
     by_callsite: HashMap<Identifier, Place>,
-    /// Somebody will tell what was left out.
-    teller: bool,
+    /// A thread will report what was left out.
+    reporter: bool,
 }
 
 #[derive(Debug)]
@@ -78,13 +78,13 @@ impl Throttle {
             place.example = Example::of(event);
         }
         place.left_out += 1;
-        if !places.teller {
-            places.teller = true;
+        if !places.reporter {
+            places.reporter = true;
             let throttle = self.clone();
-            // Not a task: whoever logs need not have a runtime.
-            let teller = thread::Builder::new().name("sticky-log".into());
+            // Not a task: the code that logs need not have a runtime.
+            let reporter = thread::Builder::new().name("sticky-log".into());
             // Where there is no thread to be had, the count goes on until there is.
-            places.teller = teller.spawn(move || throttle.tell()).is_ok();
+            places.reporter = reporter.spawn(move || throttle.tell()).is_ok();
         }
         false
     }
@@ -100,7 +100,7 @@ impl Throttle {
 
     fn left_out(&self) -> Vec<(u64, String)> {
         let mut places = self.lock();
-        places.teller = false;
+        places.reporter = false;
         let all = places.by_callsite.values_mut().filter(|place| place.left_out > 0);
         let now = Instant::now();
         all.map(|place| {
@@ -174,7 +174,7 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         let throttle = Throttle::of(3);
-        throttle.lock().teller = true;
+        throttle.lock().reporter = true;
         let logging = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(logging.with(throttle.clone()), || {
             for number in 0..1000 {

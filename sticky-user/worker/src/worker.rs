@@ -67,10 +67,10 @@ impl Worker {
         })
     }
 
-    /// Waits for clients as long as `timeouts` says.
+    /// Waits for clients as long as `timeouts` says, and at most 30 years.
     #[must_use]
     pub fn with_timeouts(self, timeouts: Timeouts) -> Self {
-        Self { timeouts, ..self }
+        Self { timeouts: timeouts.clamped(), ..self }
     }
 
     /// The slot that this worker serves, from 0.

@@ -19,6 +19,22 @@ fn a_head_that_comes_byte_by_byte() {
     sticky.stop();
 }
 
+/// They are no request, and the connection is idle behind them.
+#[test]
+fn empty_lines_behind_a_request() {
+    for lines in ["\r\n", "\r\n\r\n", "\n\n"] {
+        let sticky = for_one();
+        let mut client = Client::of(&sticky);
+        for _ in 0..2 {
+            client.say(echo("body") + lines);
+            assert_eq!(client.answer(), ok("body"));
+        }
+        Client::of(&sticky).is_served();
+        assert_eq!(client.rest(), "");
+        sticky.stop();
+    }
+}
+
 #[test]
 fn what_is_no_request_is_refused_at_once() {
     let sticky = patient();

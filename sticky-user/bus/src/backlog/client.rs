@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::by_id::ById;
-use super::limits::{CLIENT_TIMEOUT, Limits, UNFETCHED};
+use super::limits::{CLIENT_TIMEOUT, Limits};
 
 /// What the backlogs of a worker share.
 #[derive(Debug)]
@@ -137,14 +137,18 @@ impl Backlog {
     }
 
     /// Waits until the client may bring so much: not while its broadcasts are not done; and as long as
-    /// it fetches nothing, it may bring as many bytes as may wait for it, and [`UNFETCHED`] packets, for
-    /// each may have an answer.
+    /// it fetches nothing, it may bring as many bytes as may wait for it, and [`Backlog::unfetched`] packets.
     pub async fn may_bring(&self, packets: usize, bytes: usize) {
         let fetches = self.until(|| self.is_given_up() || self.brings(packets, bytes));
         if timeout(CLIENT_TIMEOUT, fetches).await.is_err() {
             self.give_up();
         }
         self.until(|| self.is_given_up() || !self.is_sending()).await;
+    }
+
+    /// So many packets a client that polls may bring until it fetches: each may have an answer.
+    pub fn unfetched(&self) -> usize {
+        self.shared.limits.unfetched()
     }
 
     fn brings(&self, packets: usize, bytes: usize) -> bool {
@@ -156,7 +160,7 @@ impl Backlog {
         let fits =
             |has: usize, more, most| more == 0 || has == 0 || has.saturating_add(more) <= most;
         if !fits(brought.bytes, bytes, self.shared.limits.bytes())
-            || !fits(brought.packets, packets, UNFETCHED)
+            || !fits(brought.packets, packets, self.unfetched())
         {
             return false;
         }

@@ -9,8 +9,8 @@ use tracing::warn;
 /// What a packet weighs beside its bytes, at least.
 pub(super) const PACKET: usize = 256;
 
-/// So many packets a client that polls may bring until it fetches.
-pub const UNFETCHED: usize = 256;
+/// So many packets a client that polls may bring until it fetches, at most.
+pub(super) const UNFETCHED: usize = 256;
 
 /// As many bytes may wait for a client when nothing else is said.
 pub(super) const DEFAULT_CLIENT_BUFFER: usize = 2 << 20;
@@ -55,6 +55,12 @@ impl Limits {
     /// What a packet weighs beside its bytes.
     pub(super) fn packet(&self) -> usize {
         PACKET.max(self.bytes() / self.packets.load(Ordering::Relaxed))
+    }
+
+    /// So many packets a client that polls may bring until it fetches: each may have an answer, and all of
+    /// these have to fit into the engine's queue.
+    pub(super) fn unfetched(&self) -> usize {
+        UNFETCHED.min(self.packets.load(Ordering::Relaxed))
     }
 
     /// Messages of the bus pile up, or do so no longer. Whether that is news.

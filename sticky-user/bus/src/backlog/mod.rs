@@ -36,5 +36,4 @@ mod send_order;
 mod tests;
 
 pub use client::Backlog;
-pub use limits::UNFETCHED;
 pub use registry::Backlogs;

@@ -28,6 +28,9 @@ const CONTENT: usize = 256;
 pub(super) enum Frame {
     /// Subscriber: the worker that opens the link.
     Hello { node: u64, slot: SlotId },
+    /// Instead of `Hello`, on a connection of its own: this worker, of that slot, has closed its link to
+    /// `subscriber` with messages that it had not written.
+    Missed { subscriber: u64, slot: SlotId },
     /// Publisher: the worker that accepted it.
     Welcome { node: u64 },
     /// Subscriber: send me this channel's messages.
@@ -49,6 +52,7 @@ const UNSUBSCRIBE: u8 = 4;
 const SYNC: u8 = 5;
 const SYNCED: u8 = 6;
 const MESSAGE: u8 = 7;
+const MISSED: u8 = 8;
 
 /// Bytes that are no frame, or a frame that is too large.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +91,11 @@ impl Frame {
                 bytes.extend(node.to_be_bytes());
                 bytes.extend(slot.get().to_be_bytes());
             }
+            Self::Missed { subscriber, slot } => {
+                bytes.push(MISSED);
+                bytes.extend(subscriber.to_be_bytes());
+                bytes.extend(slot.get().to_be_bytes());
+            }
             Self::Welcome { node } => {
                 bytes.push(WELCOME);
                 bytes.extend(node.to_be_bytes());
@@ -112,6 +121,10 @@ impl Frame {
         let frame = match kind {
             HELLO => Self::Hello {
                 node: u64::from_be_bytes(take(&mut rest)?),
+                slot: u32::from_be_bytes(take(&mut rest)?).try_into()?,
+            },
+            MISSED => Self::Missed {
+                subscriber: u64::from_be_bytes(take(&mut rest)?),
                 slot: u32::from_be_bytes(take(&mut rest)?).try_into()?,
             },
             WELCOME => Self::Welcome { node: u64::from_be_bytes(take(&mut rest)?) },
@@ -196,6 +209,8 @@ mod tests {
     fn any_frame() -> impl Strategy<Value = Frame> {
         prop_oneof![
             (any::<u64>(), any_slot()).prop_map(|(node, slot)| Frame::Hello { node, slot }),
+            (any::<u64>(), any_slot())
+                .prop_map(|(subscriber, slot)| Frame::Missed { subscriber, slot }),
             any::<u64>().prop_map(|node| Frame::Welcome { node }),
             any::<String>().prop_map(Frame::Subscribe),
             any::<String>().prop_map(Frame::Unsubscribe),

@@ -17,7 +17,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::frame::{Frame, MAX_FRAME, MAX_GREETING};
 use super::local::Local;
@@ -108,8 +108,9 @@ impl OpenLink<'_> {
             return Err(io::ErrorKind::InvalidData.into());
         };
         let _ = self.publisher.set((node, Instant::now()));
+        // It is there still: it has given this worker up in between.
         if self.last == Some(node) {
-            self.missed();
+            self.local.missed(self.slot);
         }
         // Commands up to here are part of the subscriptions already; their callers still wait.
         let mut waiting = Vec::new();
@@ -133,19 +134,6 @@ impl OpenLink<'_> {
             stand_ins.deliver(&self.local.subscriptions);
         }
         ended
-    }
-
-    /// The worker that closed the last link is there still: it has given this worker up in between.
-    fn missed(&self) {
-        let clients = self.local.backlogs.end_all();
-        if let Some(times) = self.local.log.missed.count() {
-            warn!(
-                slot = %self.slot,
-                "a worker closed its link to this one, which did not read for too long ({times} \
-                 times): what it said meanwhile is missed here; {clients} clients are \
-                 disconnected, so that they know"
-            );
-        }
     }
 
     async fn obey(

@@ -26,12 +26,12 @@ pub(super) const SYNC_TIMEOUT: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub(super) struct Links {
     local: Arc<Local>,
-    links: Vec<Link>,
+    links: Vec<LinkHandle>,
 }
 
-/// A link, whose task keeps it open.
+/// What this worker's other tasks have of a link, whose task keeps it open.
 #[derive(Debug)]
-struct Link {
+struct LinkHandle {
     slot: SlotId,
     commands: UnboundedSender<Command>,
     /// The other worker has answered.
@@ -62,7 +62,7 @@ impl Links {
                     () = leaving.over() => {}
                 }
             });
-            Link { slot, commands, is_live }
+            LinkHandle { slot, commands, is_live }
         };
         let links = peers.map(open).collect();
         Self { local, links }
@@ -83,7 +83,7 @@ impl Links {
         // First the subscription, then the command: a link that opens in between reads the former.
         self.local.subscriptions.insert(channel.clone(), messages);
         self.command(|| Command::Subscribe(channel.clone()));
-        self.sync(Link::is_live).await;
+        self.sync(LinkHandle::is_live).await;
     }
 
     pub(super) fn unsubscribe(&self, channel: &str) {
@@ -98,7 +98,7 @@ impl Links {
         }
     }
 
-    async fn sync(&self, concerned: impl Fn(&Link) -> bool) {
+    async fn sync(&self, concerned: impl Fn(&LinkHandle) -> bool) {
         let answers: Vec<_> = self
             .links
             .iter()
@@ -119,7 +119,7 @@ impl Links {
     }
 }
 
-impl Link {
+impl LinkHandle {
     fn is_live(&self) -> bool {
         self.is_live.load(Ordering::Relaxed)
     }

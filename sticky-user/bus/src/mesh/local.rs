@@ -1,6 +1,7 @@
 //! What this worker's links share: who it is, and what it wants and waits for. State, without tasks.
 
 use sticky_contract::SlotId;
+use tracing::warn;
 
 use super::pending::PendingResponses;
 use super::subscriptions::Subscriptions;
@@ -26,6 +27,8 @@ pub(super) struct Local {
 pub(super) struct LinkLog {
     pub(super) missed: LogLimit,
     pub(super) unexpected: LogLimit,
+    #[cfg(test)]
+    pub(super) times_missed: std::sync::atomic::AtomicU64,
 }
 
 impl Local {
@@ -38,6 +41,22 @@ impl Local {
             namespaces: Namespaces::new(backlogs.clone()),
             backlogs: backlogs.clone(),
             log: LinkLog::default(),
+        }
+    }
+
+    /// The worker of `slot` has given this one up, or has left with messages that this one did not take:
+    /// any client of this worker may have missed one.
+    pub(super) fn missed(&self, slot: SlotId) {
+        #[cfg(test)]
+        self.log.times_missed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let clients = self.backlogs.end_all();
+        if let Some(times) = self.log.missed.count() {
+            warn!(
+                %slot,
+                "a worker closed its link to this one, which did not read for too long ({times} \
+                 times): what it said meanwhile is missed here; {clients} clients are \
+                 disconnected, so that they know"
+            );
         }
     }
 }

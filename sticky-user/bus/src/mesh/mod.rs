@@ -14,7 +14,10 @@
 //! left by then: at any time a slot has one worker in the mesh, and no client misses a message or gets
 //! it twice.
 //!
-//! Delivery is at most once, and in order from each worker to each other.
+//! Delivery is at most once, and in order from each worker to each other. A worker that closes a link
+//! with messages that it has not written tells the subscriber so over a connection of its own to the
+//! subscriber's socket, for the link is full: the subscriber ends its clients' sessions. A worker that crashes tells
+//! nothing; the messages that had left its process are read, and nothing comes from it after them.
 
 mod budget;
 mod frame;
@@ -92,13 +95,18 @@ impl Mesh {
         let health = HealthReporter::default();
         let membership = Membership::default();
         let node = new_node();
-        let publisher =
-            Arc::new(Publisher::new(node, place.slots, health.clone(), membership.clone()));
+        let local = Arc::new(Local::new(node, place.slot, backlogs));
+        let publisher = Arc::new(Publisher::new(
+            Arc::clone(&local),
+            place.directory.clone(),
+            place.slots,
+            health.clone(),
+            membership.clone(),
+        ));
         let listener = StdListener::from(listener);
         listener.set_nonblocking(true).map_err(Error::Socket)?;
         let listener = UnixListener::from_std(listener).map_err(Error::Socket)?;
 
-        let local = Arc::new(Local::new(node, place.slot, backlogs));
         let others = place.slots.iter().filter(|slot| *slot != place.slot);
         let peers = others.map(|slot| (slot, mesh_sockets::path(&place.directory, slot)));
         let links = Arc::new(Links::open(Arc::clone(&local), peers, lease, &membership));

@@ -1,7 +1,8 @@
 //! The publishing side: what this worker says to the workers that hear it.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sticky_contract::{SlotCount, SlotId};
@@ -10,6 +11,7 @@ use tokio::task::consume_budget;
 use tokio::time::sleep;
 
 use super::budget::{Budget, Reservation};
+use super::local::Local;
 use super::membership::Membership;
 use super::subscribers::Subscribers;
 use crate::health::HealthReporter;
@@ -22,7 +24,9 @@ pub(super) const STUCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The workers that hear this one.
 #[derive(Debug)]
 pub(super) struct Publisher {
-    pub(super) node: u64,
+    pub(super) local: Arc<Local>,
+    /// Where the sockets of all slots are.
+    pub(super) directory: PathBuf,
     /// How many slots there are.
     pub(super) slots: SlotCount,
     pub(super) health: HealthReporter,
@@ -49,13 +53,15 @@ pub(super) struct PublisherLog {
 
 impl Publisher {
     pub(super) fn new(
-        node: u64,
+        local: Arc<Local>,
+        directory: PathBuf,
         slots: SlotCount,
         health: HealthReporter,
         membership: Membership,
     ) -> Self {
         Self {
-            node,
+            local,
+            directory,
             slots,
             health,
             membership,

@@ -21,27 +21,29 @@ pub(super) struct QueuedFrame {
 /// The end that frames are put into.
 #[derive(Debug)]
 pub(super) struct Sender {
-    frames: UnboundedSender<Waiting>,
-    progress: Arc<Progress>,
+    frames: UnboundedSender<Entry>,
+    progress: Arc<WriteProgress>,
 }
 
 /// The end that they are written from.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    frames: UnboundedReceiver<Waiting>,
+    frames: UnboundedReceiver<Entry>,
     /// What is being written, and how much of it was.
-    current: Option<(Waiting, usize)>,
-    progress: Arc<Progress>,
+    current: Option<(Entry, usize)>,
+    progress: Arc<WriteProgress>,
 }
 
+/// A frame in a queue, and the room that it takes there.
 #[derive(Debug)]
-struct Waiting {
+struct Entry {
     frame: Arc<QueuedFrame>,
     _place: Reservation,
 }
 
+/// How far the writing of a queue is.
 #[derive(Debug, Default)]
-struct Progress {
+struct WriteProgress {
     /// Frames that are not written.
     waiting: AtomicUsize,
     /// Bytes that were.
@@ -60,7 +62,7 @@ impl QueuedFrame {
 
 pub(super) fn new() -> (Sender, Receiver) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(WriteProgress::default());
     let sender = Sender { frames: sender, progress: Arc::clone(&progress) };
     (sender, Receiver { frames: receiver, current: None, progress })
 }
@@ -70,7 +72,7 @@ impl Sender {
     pub(super) fn put(&self, frame: Arc<QueuedFrame>, place: Reservation) -> bool {
         // Counted before it can be written.
         self.progress.waiting.fetch_add(1, Ordering::Relaxed);
-        self.frames.send(Waiting { frame, _place: place }).is_ok()
+        self.frames.send(Entry { frame, _place: place }).is_ok()
     }
 
     /// The bytes that were written so far, while there is more to write.
@@ -91,7 +93,7 @@ impl Receiver {
             if self.current.is_none() {
                 self.current = self.frames.recv().await.map(|next| (next, 0));
             }
-            let Some((Waiting { frame, .. }, written)) = &mut self.current else {
+            let Some((Entry { frame, .. }, written)) = &mut self.current else {
                 return Ok(());
             };
             let left = frame.bytes.get(*written..).unwrap_or_default();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sticky_contract::SlotId;
-use tokio::io::BufReader;
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
@@ -20,6 +20,7 @@ use super::publisher::{Publisher, STUCK_TIMEOUT};
 use super::queue::{self, QueuedFrame};
 use super::stream::read;
 use super::subscribers::Subscriber;
+use crate::mesh_sockets;
 use sticky_contract::lease::{AcceptLease, LeaseGuard};
 
 /// How long a program that opens a link may take to say who it is: it does so at once.
@@ -110,9 +111,9 @@ impl Publisher {
         let entered = greeted.and_then(|greeted| {
             let Some((node, slot)) = greeted else { return Ok(None) };
             let subscriber = Subscriber::new(node, slot, queue, given_up.clone().drop_guard());
-            self.enter(subscriber).map(|id| Some((id, slot)))
+            self.enter(subscriber).map(|id| Some((id, node, slot)))
         });
-        let (id, slot) = match entered {
+        let (id, node, slot) = match entered {
             Ok(Some(entered)) => entered,
             Ok(None) => return,
             Err(reason) => {
@@ -133,7 +134,26 @@ impl Publisher {
             // Nothing more comes into its queue: it reads what is there.
             let _ = timeout(LEAVE_TIMEOUT, waiting.write_to(&mut writer)).await;
         }
-        self.tell(slot, &ended, waiting.end());
+        let lost = waiting.end();
+        if lost > 0 {
+            self.tell_missed(node, slot).await;
+        }
+        self.tell(slot, &ended, lost);
+    }
+
+    /// Tells the worker `subscriber` of `slot` that it misses messages of this one. Not over its link, which is full.
+    /// If that cannot be done, it learns it when it opens its link again and this worker is there still.
+    async fn tell_missed(&self, subscriber: u64, slot: SlotId) {
+        let path = mesh_sockets::path(&self.directory, slot);
+        let told = async {
+            let missed = Frame::Missed { subscriber, slot: self.local.slot };
+            let bytes = missed.encode().map_err(io::Error::other)?;
+            UnixStream::connect(path).await?.write_all(&bytes).await
+        };
+        match timeout(LEAVE_TIMEOUT, told).await {
+            Ok(Ok(())) => {}
+            failed => debug!(%slot, "a worker cannot be told that it missed messages: {failed:?}"),
+        }
     }
 
     /// Counts what a link took with it, and tells if it is more than to be expected.
@@ -170,6 +190,14 @@ impl Publisher {
                 let slot = self.slots.slot(slot.get()).map_err(|error| error.to_string())?;
                 Ok(Some((node, slot)))
             }
+            Ok(Ok(Some(Frame::Missed { subscriber, slot }))) => {
+                let slot = self.slots.slot(slot.get()).map_err(|error| error.to_string())?;
+                // Not for this worker's predecessor, which it may have been written to.
+                if subscriber == self.local.node {
+                    self.local.missed(slot);
+                }
+                Ok(None)
+            }
             Ok(Ok(Some(_))) => Err("its opener did not say who it is".into()),
             Ok(Ok(None)) => Ok(None),
             Ok(Err(error)) => Err(format!("its opener spoke nonsense: {error}")),
@@ -191,7 +219,7 @@ impl Publisher {
 
     async fn listen(&self, id: u64, mut reader: BufReader<OwnedReadHalf>) -> io::Result<()> {
         let answers = Budget::of(MAX_ANSWERS);
-        self.answer(id, &Frame::Welcome { node: self.node }, answers.reserve_one().await)?;
+        self.answer(id, &Frame::Welcome { node: self.local.node }, answers.reserve_one().await)?;
         while let Some(frame) = read(&mut reader, MAX_REQUEST).await? {
             if let Some(subscriber) = self.lock().get(id) {
                 subscriber.frames += 1;

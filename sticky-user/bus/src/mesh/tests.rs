@@ -130,7 +130,7 @@ async fn who_no_longer_wants_a_channel_no_longer_counts() {
 
 // More than one thread: the worker that comes is waited for without giving this one's up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_has_gone_no_longer_counts_and_the_successor_does() {
+async fn a_worker_that_has_gone_no_longer_counts_and_its_successor_does() {
     let slots = Slots::open(2);
     let first = slots.worker(1, "news");
     let a = slots.join(0).await;

@@ -11,7 +11,7 @@ use tracing::debug;
 
 use super::commands::Commands;
 use super::connection::{Connection, Failure};
-use super::keep::{ConnectionState, Keeper, Shared};
+use super::keep::{ConnectionKeeper, ConnectionState, Shared};
 use super::losses::Losses;
 use super::receive_queue::ReceiveQueues;
 use super::state_reporter::StateReporter;
@@ -47,7 +47,7 @@ impl RedisBus {
             counted: OnceLock::new(),
         });
         let reporter = StateReporter::new(urls, health.clone(), Arc::clone(&losses));
-        let keeping = tokio::spawn(Keeper::new(Arc::clone(&shared), reporter).keep());
+        let keeping = tokio::spawn(ConnectionKeeper::new(Arc::clone(&shared), reporter).keep());
         Self { shared, losses, health, _keeping: Arc::new(AbortOnDropHandle::new(keeping)) }
     }
 

@@ -65,7 +65,7 @@ async fn what_is_lost_comes_back() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_answer_counts_as_gone() {
+async fn a_server_that_does_not_answer_counts_as_gone() {
     let server = Fake::start().await;
     let bus = bus_on(format!("redis://127.0.0.1:{}", server.port())).await;
     let mut messages = bus.subscribe("a").await;

@@ -96,7 +96,7 @@ async fn each_refusal_has_its_own_error() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_listen_is_told_so() {
+async fn a_user_that_may_not_listen_is_told_so() {
     for right in ["PUBSUB", "PUBLISH", "SUBSCRIBE"] {
         let answer = |words: &[String]| match words[0].as_str() {
             "INFO" => version("7.0.0"),

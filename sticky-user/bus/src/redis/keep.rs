@@ -49,8 +49,8 @@ pub(super) struct Shared {
     pub(super) counted: OnceLock<String>,
 }
 
-/// The task.
-pub(super) struct Keeper {
+/// The task that keeps the connection up.
+pub(super) struct ConnectionKeeper {
     shared: Arc<Shared>,
     reporter: StateReporter,
     /// In a cluster, the nodes that were there the last time.
@@ -66,7 +66,7 @@ struct Open {
     server: Server,
 }
 
-impl Keeper {
+impl ConnectionKeeper {
     pub(super) fn new(shared: Arc<Shared>, reporter: StateReporter) -> Self {
         Self { shared, reporter, nodes: BTreeSet::new(), asked: 0 }
     }

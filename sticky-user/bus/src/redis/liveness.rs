@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_is_sent_away_unasked_has_to_come_anew() {
+    async fn a_subscriber_that_is_sent_away_unasked_has_to_come_anew() {
         let losses = Arc::new(Losses::new(HealthReporter::default()));
         let receive_queues = ReceiveQueues::new(losses, &Backlogs::default());
         let liveness = Liveness::default();

@@ -13,7 +13,6 @@ use tokio::task::yield_now;
 
 use super::engine::{Engine, forget};
 use super::session::Session;
-use sticky_bus::backlog::UNFETCHED;
 
 /// Between two packets of a payload.
 const SEPARATOR: u8 = 0x1e;
@@ -71,10 +70,11 @@ pub(super) async fn bring(
         forget(head.uri, engine).await;
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
+    let at_once = session.backlog.unfetched();
     let mut rest = body;
     loop {
         let ends = rest.iter().enumerate().filter(|(_, byte)| **byte == SEPARATOR);
-        let end = ends.map(|(at, _)| at).nth(UNFETCHED - 1);
+        let end = ends.map(|(at, _)| at).nth(at_once.saturating_sub(1));
         let few = rest.split_to(end.unwrap_or(rest.len()));
         let packets = few.split(|byte| *byte == SEPARATOR).count();
         session.backlog.may_bring(packets, 0).await;

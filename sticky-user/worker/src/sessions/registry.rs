@@ -23,13 +23,13 @@ pub(super) struct Registry {
     pub(super) joining: TaskTracker,
     /// Sessions whose requests may still come.
     pub(super) polling: TaskTracker,
-    book: Mutex<Book>,
+    book: Mutex<Sessions>,
 }
 
 #[derive(Debug, Default)]
-struct Book {
+struct Sessions {
     next: u64,
-    sessions: HashMap<u64, Weak<Session>>,
+    by_number: HashMap<u64, Weak<Session>>,
     by_id: HashMap<String, u64>,
     /// Of sessions that this worker has ended.
     ended: HashSet<String>,
@@ -81,7 +81,7 @@ impl Registry {
         let mut book = self.lock();
         let session = Arc::new(open(book.next));
         book.next += 1;
-        book.sessions.insert(session.number, Arc::downgrade(&session));
+        book.by_number.insert(session.number, Arc::downgrade(&session));
         if book.closed {
             session.end();
         }
@@ -109,7 +109,7 @@ impl Registry {
 
     pub(super) fn find(&self, id: &str) -> Known {
         let book = self.lock();
-        let session = book.by_id.get(id).and_then(|number| book.sessions.get(number));
+        let session = book.by_id.get(id).and_then(|number| book.by_number.get(number));
         match session.and_then(Weak::upgrade) {
             Some(session) => return Known::Here(session),
             None if book.ended.contains(id) => return Known::Ended,
@@ -119,7 +119,7 @@ impl Registry {
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Session>> {
-        self.lock().sessions.values().filter_map(Weak::upgrade).collect()
+        self.lock().by_number.values().filter_map(Weak::upgrade).collect()
     }
 
     /// Ends all sessions, and those that are opened from now on.
@@ -133,7 +133,7 @@ impl Registry {
     /// The engine has forgotten a session.
     pub(super) fn gone(&self, number: u64, id: Option<String>, ended: bool) {
         let mut book = self.lock();
-        book.sessions.remove(&number);
+        book.by_number.remove(&number);
         if let Some(id) = id {
             book.by_id.remove(&id);
             if ended {
@@ -145,7 +145,7 @@ impl Registry {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Book> {
+    fn lock(&self) -> MutexGuard<'_, Sessions> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,6 +10,23 @@ use super::*;
 
 const MEBIBYTE: usize = 1 << 20;
 
+/// How often a worker was told that it missed something.
+fn times_missed(mesh: &Mesh) -> u64 {
+    mesh.local.log.times_missed.load(Ordering::Relaxed)
+}
+
+/// Waits until a worker was told so. The publisher does not come back, and so can tell it only by itself.
+async fn told_once(mesh: &Mesh) {
+    let told = async {
+        while times_missed(mesh) == 0 {
+            #[expect(clippy::disallowed_methods, reason = "of a clock that is not")]
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), told).await.expect("it is told");
+    assert_eq!(times_missed(mesh), 1);
+}
+
 async fn publish(mesh: &Mesh, messages: u32) {
     for number in 0..messages {
         let mut message = vec![0; MEBIBYTE];
@@ -84,6 +101,7 @@ async fn what_a_worker_said_before_it_left_is_heard() {
     publish(&a, 20).await;
     tokio::join!(lease.release(), hear(&mut heard, 20, Duration::ZERO));
     assert_eq!(a.health().borrow().dropped, 0);
+    assert_eq!(times_missed(&b), 0);
     a.publish("news", b"too late").await.unwrap();
     assert_eq!(a.health().borrow().dropped, 1);
 }
@@ -96,6 +114,7 @@ async fn a_worker_that_leaves_does_not_wait_long_and_counts_what_is_not_read() {
     let _unread = b.subscribe("news".into(), 1).await;
     publish(&a, 20).await;
     lease.release().await;
+    told_once(&b).await;
     let dropped = a.health().borrow().dropped;
     assert!((10..=20).contains(&dropped), "{dropped}");
 }

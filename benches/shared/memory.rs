@@ -3,9 +3,9 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::processes;
+use crate::servers::Server;
 use anyhow::{Context as _, Result, bail};
-use sticky_benches::processes;
-use sticky_benches::servers::Server;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -18,7 +18,7 @@ const TOLERANCE: u64 = 512 << 10;
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// `VmRSS` of the process that serves, in bytes, once it has stopped to change.
-pub(crate) fn settled(server: &Server) -> Result<u64> {
+pub fn settled(server: &Server) -> Result<u64> {
     let pid = *server.workers.values().next().context("no process serves")?;
     let end = Instant::now() + LIMIT;
     let mut seen = Vec::new();
