@@ -7,7 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{
+    self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
+};
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -16,6 +18,9 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::limit::Place;
 use super::stream::{Stream, Transport};
+
+/// The one version of WebSocket that there is.
+const VERSION: &str = "13";
 
 /// What is left of a connection without HTTP.
 pub(crate) struct Raw {
@@ -53,20 +58,25 @@ pub(crate) struct Upgrade {
 }
 
 impl Upgrade {
-    /// Takes a request for a WebSocket: the answer to it, and what will be behind it. `None` where it is none,
-    /// or does not come over a connection of this worker.
-    pub(crate) fn of(request: &mut Request) -> Option<(Self, Response)> {
-        let key = request.headers().get(header::SEC_WEBSOCKET_KEY)?;
-        let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes())).ok()?;
+    /// Takes a request for a WebSocket: the answer to it, and what will be behind it. `None` if it does not
+    /// come over a connection of this worker.
+    ///
+    /// # Errors
+    ///
+    /// The request is no handshake, or one of another version.
+    pub(crate) fn of(request: &mut Request) -> Result<Option<(Self, Response)>, Refusal> {
+        let accept = accept_of(request)?;
         let extensions = request.extensions_mut();
-        let (on, dismantle) = (extensions.remove()?, extensions.remove()?);
+        let (Some(on), Some(dismantle)) = (extensions.remove(), extensions.remove()) else {
+            return Ok(None);
+        };
         let headers = [
             (header::CONNECTION, HeaderValue::from_static("Upgrade")),
             (header::UPGRADE, HeaderValue::from_static("websocket")),
             (header::SEC_WEBSOCKET_ACCEPT, accept),
         ];
         let answer = (StatusCode::SWITCHING_PROTOCOLS, headers).into_response();
-        Some((Self { on, dismantle }, answer))
+        Ok(Some((Self { on, dismantle }, answer)))
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Raw>> {
@@ -74,6 +84,76 @@ impl Upgrade {
         let raw = (self.dismantle.0)(upgraded);
         Poll::Ready(raw.ok_or_else(|| io::ErrorKind::Unsupported.into()))
     }
+}
+
+/// Why a request for a WebSocket is not answered with one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    BadRequest,
+    /// The client may try again with the version that it is told.
+    OtherVersion,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            // As the engine says it.
+            Self::BadRequest => {
+                let body = r#"{"code":"3","message":"Bad request"}"#;
+                let json = [(header::CONTENT_TYPE, "application/json")];
+                (StatusCode::BAD_REQUEST, json, body).into_response()
+            }
+            Self::OtherVersion => {
+                let headers = [
+                    (header::CONNECTION, "Upgrade"),
+                    (header::UPGRADE, "websocket"),
+                    (header::SEC_WEBSOCKET_VERSION, VERSION),
+                ];
+                (StatusCode::UPGRADE_REQUIRED, headers).into_response()
+            }
+        }
+    }
+}
+
+/// What accepts a handshake as RFC 6455 has it (4.2.1).
+fn accept_of<B>(request: &http::Request<B>) -> Result<HeaderValue, Refusal> {
+    let headers = request.headers();
+    let asks = request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && lists(headers, &header::UPGRADE, "websocket")
+        && lists(headers, &header::CONNECTION, "upgrade");
+    if !asks {
+        return Err(Refusal::BadRequest);
+    }
+    if only(headers, &header::SEC_WEBSOCKET_VERSION) != Some(VERSION.as_bytes()) {
+        return Err(Refusal::OtherVersion);
+    }
+    only(headers, &header::SEC_WEBSOCKET_KEY)
+        .filter(|key| is_key(key))
+        .and_then(|key| HeaderValue::try_from(derive_accept_key(key)).ok())
+        .ok_or(Refusal::BadRequest)
+}
+
+/// Whether a header that is a list has this token.
+fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|listed| listed.trim().eq_ignore_ascii_case(token))
+}
+
+/// The value of a header that may be there only once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    values.next().is_none().then(|| value.as_bytes().trim_ascii())
+}
+
+/// Whether these are 16 bytes in base64. The bits of the last digit that mean nothing may be any: some
+/// clients draw the digits by lot.
+fn is_key(key: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.strip_suffix(b"==").is_some_and(|digits| digits.len() == 22 && digits.iter().all(is_digit))
 }
 
 /// Puts what the engine keeps of a request, for as long as the session lives, into memory of the right

@@ -9,7 +9,6 @@ use axum::http::request::Parts;
 use axum::http::{self, HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
-use tokio_util::task::TaskTracker;
 
 use super::engine::{CLOSE, Engine, forget};
 use super::polling;
@@ -17,7 +16,7 @@ use super::registry::{Known, Registry};
 use super::request::{Kind, opened};
 use super::session::Session;
 use crate::drain::Drain;
-use crate::upgrade::{Upgrade, compact, compact_uri};
+use crate::upgrade::{Refusal, Upgrade, compact, compact_uri};
 use crate::websocket::{Abandoned, Websocket, WebsocketStream};
 
 /// What the engine says to packets that it takes.
@@ -86,8 +85,10 @@ impl SessionLayer {
 
     /// A session begins with a WebSocket.
     async fn open_websocket(&self, mut request: Request) -> Response {
-        let Some((upgrade, answer)) = Upgrade::of(&mut request) else {
-            return self.engine.answer(request).await;
+        let (upgrade, answer) = match Upgrade::of(&mut request) {
+            Ok(Some(upgrade)) => upgrade,
+            Ok(None) => return self.engine.answer(request).await,
+            Err(refusal) => return refusal.into_response(),
         };
         let (session, websocket) = self.registry.open_websocket();
         let uri = request.uri().clone();
@@ -102,39 +103,40 @@ impl SessionLayer {
 
     /// A session that polled goes over to a WebSocket.
     async fn upgrade(&self, session: Known, mut request: Request) -> Response {
-        let Some((upgrade, answer)) = Upgrade::of(&mut request) else {
-            return self.engine.answer(request).await;
+        let (upgrade, answer) = match Upgrade::of(&mut request) {
+            Ok(Some(upgrade)) => upgrade,
+            Ok(None) => return self.engine.answer(request).await,
+            Err(refusal) => return refusal.into_response(),
         };
         let uri = request.uri().clone();
-        let (websocket, abandoned) = match session {
-            Known::Here(session) => self.upgrade_of(&session, &uri),
-            // The engine drops it.
-            Known::Ended | Known::Unknown => (self.refused(), None),
+        let session = match session {
+            Known::Here(session) => session,
+            // The engine says so only to a client that polls: it would answer a WebSocket, and drop it.
+            Known::Ended | Known::Unknown => return self.ask(polling::uri_of(&uri)).await,
         };
+        let Some((websocket, abandoned)) = self.upgrade_of(&session, &uri) else {
+            return Refusal::BadRequest.into_response();
+        };
+        drop(session);
         // The engine knows the session's own head, and drops this one only at the end.
         let (mut head, ()) = http::Request::new(()).into_parts();
         head.uri = compact_uri(&uri);
-        self.take(WebsocketStream::new(upgrade, websocket, abandoned), head, answer, uri).await
+        self.take(WebsocketStream::new(upgrade, websocket, Some(abandoned)), head, answer, uri)
+            .await
     }
 
     /// What an upgrade of this session needs: one that fails half-way ends the session, of which the
-    /// client would hear nothing more. A second one, which the engine refuses, does not.
-    fn upgrade_of(&self, session: &Arc<Session>, uri: &Uri) -> (Arc<Websocket>, Option<Abandoned>) {
-        let Some(websocket) = session.upgrades(self.registry.joining.token()) else {
-            return (self.refused(), None);
-        };
+    /// client would hear nothing more. `None` for a second one, which the engine must not get: it would
+    /// hear the client there alone, and the first one no longer.
+    fn upgrade_of(&self, session: &Arc<Session>, uri: &Uri) -> Option<(Arc<Websocket>, Abandoned)> {
+        let websocket = session.upgrades(self.registry.joining.token())?;
         let (uri, engine) = (polling::uri_of(uri), Arc::clone(&self.engine));
         let abandoned = move || {
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                 runtime.spawn(async move { forget(uri, &*engine).await });
             }
         };
-        (websocket, Some(Box::new(abandoned)))
-    }
-
-    /// A WebSocket that the engine refuses.
-    fn refused(&self) -> Arc<Websocket> {
-        Websocket::upgrading(self.registry.backlog(), TaskTracker::new().token())
+        Some((websocket, Box::new(abandoned)))
     }
 
     async fn take(
@@ -147,7 +149,11 @@ impl SessionLayer {
         if self.engine.take(Box::new(stream), http::Request::from_parts(head, ())) {
             return answer;
         }
-        // It says what is wrong with the request.
+        self.ask(uri).await
+    }
+
+    /// The engine says what is wrong with a request.
+    async fn ask(&self, uri: Uri) -> Response {
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = uri;
         self.engine.answer(request).await
