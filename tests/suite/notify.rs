@@ -18,14 +18,14 @@ in_every_mode!(
 const WORKERS: u32 = 3;
 
 /// Slot 0 has a worker of sticky's library, the others have speakers of these roles.
-fn speakers(mode: Mode, roles: [&str; 2]) -> StickyOptions {
+fn speakers(mode: Mode, roles: [&str; 2], watchdog: &str) -> StickyOptions {
     let script = r#"case "$STICKY_SLOT" in
         0) exec "$0" ;;
         1) exec python3 "$1" "$2" ;;
         2) exec python3 "$1" "$3" ;;
     esac"#;
     Sticky::new(mode, WORKERS)
-        .with("--watchdog", "2s")
+        .with("--watchdog", watchdog)
         .worker(["sh".into(), "-c".into(), script.into(), binaries::test_worker()])
         .worker_args([binaries::worker_script("speaker.py")])
         .worker_args(roles)
@@ -33,7 +33,8 @@ fn speakers(mode: Mode, roles: [&str; 2]) -> StickyOptions {
 
 /// Not even when somebody fills the queues that the others say WATCHDOG=1 over.
 fn a_flood_harms_nobody(mode: Mode) {
-    let sticky = speakers(mode, ["flood", "beat"]).start();
+    // Shorter than the flood, and long enough for a machine that is busy with it.
+    let sticky = speakers(mode, ["flood", "beat"], "5s").start();
     let workers = sticky.workers();
     sticky.stderr.wait_for_text("the flood is over");
     assert_eq!(sticky.workers(), workers);
@@ -42,7 +43,7 @@ fn a_flood_harms_nobody(mode: Mode) {
 }
 
 fn nobody_speaks_for_another(mode: Mode) {
-    let sticky = speakers(mode, ["speak-for-others", "hang"]).start();
+    let sticky = speakers(mode, ["speak-for-others", "hang"], "2s").start();
     let before = sticky.worker(2);
     sticky.wait_for_successor(2, before);
     let log = sticky.stop();
@@ -118,7 +119,7 @@ fn nothing_is_left_of_a_worker_that_has_gone(mode: Mode) {
 
 /// Whatever somebody removes, and whoever the supervisor is.
 fn one_that_keeps_its_socket_is_heard(mode: Mode) {
-    let sticky = speakers(mode, ["keep", "keep"]).start();
+    let sticky = speakers(mode, ["keep", "keep"], "2s").start();
     let workers = sticky.workers();
     let removed = || {
         for entry in fs::read_dir(sticky.control().parent().unwrap()).unwrap() {
