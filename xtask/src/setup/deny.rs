@@ -25,7 +25,9 @@ pub(crate) fn advisories() -> Option<PathBuf> {
     let cargo = env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo = cargo.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))?;
     let databases = cargo.join("advisory-dbs");
-    fs::read_dir(&databases).ok()?.next().is_some().then_some(databases)
+    // A fetch that failed leaves an empty folder.
+    let mut found = fs::read_dir(&databases).ok()?.flatten();
+    found.any(|database| database.path().join("crates").is_dir()).then_some(databases)
 }
 
 pub(super) fn install() -> Result<()> {
