@@ -42,7 +42,8 @@ fn an_application_links_nothing_of_the_supervisor() {
     let too_much: Vec<_> = SUPERVISORS.iter().filter(|name| greeter.contains(**name)).collect();
     assert!(too_much.is_empty(), "{too_much:?}");
     assert!(!greeter.iter().any(|name| name.starts_with("aya")), "{greeter:?}");
-    assert!(SUPERVISORS.iter().all(|name| linked("sticky-user").contains(*name)), "misspelt");
+    let supervisor = linked("sticky-user");
+    assert!(SUPERVISORS.iter().all(|name| supervisor.contains(*name)), "misspelt");
 }
 
 #[test]

@@ -61,7 +61,6 @@ impl Bus {
     /// # Errors
     ///
     /// The URLs of Redis or the socket of the mesh cannot be used; see [`Bus::redis`].
-    // For sticky-worker.
     #[doc(hidden)]
     pub async fn join(
         inherited: InheritedBus,
@@ -151,7 +150,6 @@ impl Bus {
 
     /// Tells the supervisor how it is doing, now and whenever that changes, until the bus ends. For
     /// sticky-worker, whose `Worker::bus` calls it.
-    // For sticky-worker.
     #[doc(hidden)]
     pub fn report_to(&self, notifier: Notifier) {
         if !matches!(self.carrier, Carrier::Nothing) {

@@ -11,12 +11,10 @@ use rustix::fs::{
     FlockOperation, MemfdFlags, SealFlags, fcntl_add_seals, flock, ftruncate, memfd_create,
 };
 use rustix::io::Errno;
+use sticky_contract::lease::FILE_LENGTH;
 use sticky_contract::{PerSlot, SlotCount, SlotId};
 
 use crate::steering::Kept;
-
-/// What is not written takes no memory.
-const LENGTH: u64 = 4 * 1024 * 1024;
 
 /// A file for each slot.
 #[derive(Debug)]
@@ -69,7 +67,7 @@ fn name(slot: SlotId) -> String {
 fn sealed() -> io::Result<OwnedFd> {
     let file =
         memfd_create("sticky-accept-lease", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-    ftruncate(&file, LENGTH)?;
+    ftruncate(&file, FILE_LENGTH)?;
     fcntl_add_seals(&file, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
     Ok(file)
 }
@@ -85,9 +83,9 @@ mod tests {
         let leases = LeaseFiles::open(SlotCount::default()).unwrap();
         let file = leases.lend(SlotId::FIRST).unwrap();
         assert!(file.set_len(0).is_err() && file.set_len(8 << 40).is_err());
-        file.write_all_at(b"last", LENGTH - 4).unwrap();
-        assert!(file.write_at(b"beyond", LENGTH).is_err());
-        assert_eq!(file.metadata().unwrap().len(), LENGTH);
+        file.write_all_at(b"last", FILE_LENGTH - 4).unwrap();
+        assert!(file.write_at(b"beyond", FILE_LENGTH).is_err());
+        assert_eq!(file.metadata().unwrap().len(), FILE_LENGTH);
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Accept {
         tokio::select! {
             biased;
             () = self.drain.last_call.cancelled() => {}
-            next = next_in_turn(&mut self.source, &self.lease), if !self.over => {
+            next = next_leased(&mut self.source, &self.lease), if !self.over => {
                 if let Some(connection) = next? {
                     return Ok(Some(connection));
                 }
@@ -128,7 +128,7 @@ impl Accept {
     }
 }
 
-async fn next_in_turn(source: &mut Source, lease: &AcceptLease) -> io::Result<Option<Accepted>> {
+async fn next_leased(source: &mut Source, lease: &AcceptLease) -> io::Result<Option<Accepted>> {
     lease.prepared().await;
     source.next().await
 }

@@ -1,6 +1,7 @@
 //! The connections that wait for a request, the longest first.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::OccupiedEntry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
@@ -61,15 +62,12 @@ impl Idle {
     pub(crate) fn close_oldest(&self) -> bool {
         let mut waiting = self.lock();
         waiting.is_short = true;
-        let Some(oldest) = waiting.connections.first_entry() else {
+        let oldest = waiting.connections.first_entry();
+        let oldest = oldest.filter(|oldest| oldest.key().0 == Awaited::NextRequest);
+        let Some(waker) = oldest.map(OccupiedEntry::remove) else {
             waiting.wanted += 1;
             return false;
         };
-        if oldest.key().0 != Awaited::NextRequest {
-            waiting.wanted += 1;
-            return false;
-        }
-        let waker = oldest.remove();
         drop(waiting);
         waker.wake();
         true

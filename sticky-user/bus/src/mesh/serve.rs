@@ -185,13 +185,12 @@ impl Publisher {
         &self,
         reader: &mut BufReader<OwnedReadHalf>,
     ) -> Result<Option<(u64, SlotId)>, String> {
+        let existing =
+            |slot: SlotId| self.slots.slot(slot.get()).map_err(|error| error.to_string());
         match timeout(HELLO_TIMEOUT, read(reader, MAX_GREETING)).await {
-            Ok(Ok(Some(Frame::Hello { node, slot }))) => {
-                let slot = self.slots.slot(slot.get()).map_err(|error| error.to_string())?;
-                Ok(Some((node, slot)))
-            }
+            Ok(Ok(Some(Frame::Hello { node, slot }))) => Ok(Some((node, existing(slot)?))),
             Ok(Ok(Some(Frame::Missed { subscriber, slot }))) => {
-                let slot = self.slots.slot(slot.get()).map_err(|error| error.to_string())?;
+                let slot = existing(slot)?;
                 // Not for this worker's predecessor, which it may have been written to.
                 if subscriber == self.local.node {
                     self.local.missed(slot);

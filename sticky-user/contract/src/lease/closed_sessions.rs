@@ -16,13 +16,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::debug;
 
-/// The length of the file.
-const FILE: u64 = 4 * 1024 * 1024;
+/// The length of the file of the accept lease, in bytes. A supervisor makes it as long; what is not written
+/// takes no memory.
+pub const FILE_LENGTH: u64 = 4 * 1024 * 1024;
 const HEADER: u64 = 8;
 /// Read at once.
 const PART: u64 = 64 * 1024;
 /// Read in all, by one worker: some predecessors write all of it, and several may come and go.
-const MOST_READ: u64 = 8 * FILE;
+const MOST_READ: u64 = 8 * FILE_LENGTH;
 const MOST_IDS: usize = 200_000;
 const LONGEST_ID: usize = 64;
 
@@ -139,7 +140,7 @@ impl State {
 impl Header {
     /// The greatest length.
     #[expect(clippy::cast_possible_truncation, reason = "of 4 MiB")]
-    const MOST: u32 = (FILE - HEADER) as u32;
+    const MOST: u32 = (FILE_LENGTH - HEADER) as u32;
 
     /// Zeros where the file is shorter.
     fn read(file: &File) -> io::Result<Self> {
@@ -181,7 +182,7 @@ mod tests {
         let many: Vec<String> = (0..300_000).map(|number| format!("{number:020}")).collect();
         first.record(many.iter().map(String::as_str));
         first.record(["one-more"]);
-        assert!(file.metadata().unwrap().len() <= FILE);
+        assert!(file.metadata().unwrap().len() <= FILE_LENGTH);
         assert!(second.contains(&many[0]) && !second.contains("one-more"));
     }
 

@@ -35,7 +35,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, warn};
 
-pub use self::closed_sessions::ClosedSessions;
+pub use self::closed_sessions::{ClosedSessions, FILE_LENGTH};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
